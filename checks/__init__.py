@@ -1,0 +1,1 @@
+"""The bundled checks, a folder a component and a module a topic."""

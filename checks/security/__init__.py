@@ -1,0 +1,1 @@
+"""Checks of the Security component."""

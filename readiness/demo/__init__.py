@@ -1,0 +1,1 @@
+"""The embedded deployment that `readiness demo` starts, audits and stops."""

@@ -1,0 +1,161 @@
+"""Single HTTP requests, read raw under a byte limit and a deadline.
+
+httpx's own time-outs only bound inactivity, and its decoders inflate without a bound, so the answer is asked for
+uncompressed, read undecoded and cut at a limit, all inside one wall-clock deadline. Redirects are never followed, no
+cookie is kept, and every request to another origin goes without the configured headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from readiness.errors import ProbeError
+from readiness.facts.exchange import Exchange
+from readiness.settings import HttpSettings
+from readiness.spec import Context
+
+KEEP_BYTES = 64 * 1024
+"""How much of a body is kept as text in the facts."""
+PARALLEL = 4
+
+
+class Fetcher:
+    """Requests to one service. `url()` joins paths to the configured base URL."""
+
+    def __init__(self, client: httpx.AsyncClient, base: str, limits_seconds: float, limit_bytes: int) -> None:
+        self._client = client
+        self._base = httpx.URL(base)
+        self._seconds = limits_seconds
+        self._bytes = limit_bytes
+
+    def url(self, path: str) -> str:
+        """`path` on the service, below the base URL's own path; a full URL stays as it is."""
+        if path.startswith(("http://", "https://")):
+            return path
+        return str(self._base.copy_with(raw_path=(self._base.path.rstrip("/") + path).encode()))
+
+    async def get(self, path: str, **more: Mapping[str, str] | int | None) -> Exchange:
+        return await self.request("GET", path, **more)  # type: ignore[arg-type]
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        keep: int = KEEP_BYTES,
+        anonymous: bool = False,
+    ) -> Exchange:
+        """Sends one request and reads the answer up to the byte limit.
+
+        Args:
+            path: a path below the base URL, or a full URL.
+            headers: sent besides the configured ones; they appear in the facts, so no secrets here.
+            keep: how many bytes of the body stay in the facts.
+            anonymous: leave the configured headers out.
+
+        Raises:
+            ProbeError: no complete answer within the deadline, with the reason.
+        """
+        url = self.url(path)
+        sent = dict(headers or {})
+        # Built by hand: the client would merge the configured headers into requests to foreign origins too.
+        merged = httpx.Headers(self._client.headers)
+        if anonymous or _origin(httpx.URL(url)) != _origin(self._base):
+            for name in self._client.headers.keys() - _OWN_HEADERS:
+                del merged[name]
+        merged.update(sent)
+        request = httpx.Request(method, url, headers=merged, content=content, extensions=self._timeouts())
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._seconds):
+                response = await self._client.send(request, stream=True)
+                try:
+                    body, size, truncated = await self._read(response, keep)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise ProbeError(f"{method} {_shown(url)}: no complete answer within {self._seconds:g} s") from None
+        except httpx.HTTPError as error:
+            raise ProbeError(f"{method} {_shown(url)}: {_reason(error)}") from None
+        except Exception as error:  # h11 and httpx raise foreign errors on malformed answers
+            raise ProbeError(f"{method} {_shown(url)}: malformed answer ({type(error).__name__})") from None
+        return Exchange(
+            method=method,
+            url=url,
+            sent=sent,
+            status=response.status_code,
+            headers=tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers.raw),
+            body=body.decode("utf-8", "replace"),
+            size=size,
+            truncated=truncated,
+            seconds=time.perf_counter() - began,
+            http_version=response.http_version,
+        )
+
+    def _timeouts(self) -> dict[str, Any]:
+        return {"timeout": httpx.Timeout(self._seconds).as_dict()}
+
+    async def _read(self, response: httpx.Response, keep: int) -> tuple[bytes, int, bool]:
+        kept, size = bytearray(), 0
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if len(kept) < keep:
+                kept += chunk[: keep - len(kept)]
+            if size > self._bytes:
+                return bytes(kept), size, True
+        return bytes(kept), size, size > len(kept)
+
+
+_OWN_HEADERS = {"user-agent", "accept", "accept-encoding", "connection", "host"}
+
+
+@contextlib.asynccontextmanager
+async def fetcher(settings: HttpSettings, context: Context) -> AsyncIterator[Fetcher]:
+    """A `Fetcher` for the configured service, with its headers and its private CA."""
+    assert settings.url is not None  # the engine runs no probe whose key is missing
+    headers = {"User-Agent": context.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
+    async with httpx.AsyncClient(
+        headers=headers,
+        verify=tls_context(settings),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(max_connections=PARALLEL),
+        trust_env=False,
+        follow_redirects=False,
+    ) as client:
+        yield Fetcher(client, settings.url, context.limits.request_seconds, int(context.limits.response_mb * 1_000_000))
+
+
+def tls_context(settings: HttpSettings) -> ssl.SSLContext:
+    """The system's trust store, or the configured CA file alone. Raises ProbeError where the file cannot be used."""
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ProbeError(f"http.ca_file {settings.ca_file}: {error.strerror or type(error).__name__}") from None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _shown(url: str) -> str:
+    return str(httpx.URL(url).copy_with(query=None, fragment=None))
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        return f"could not connect ({text})"
+    if isinstance(error, httpx.TimeoutException):
+        return "timed out"
+    return text

@@ -1,0 +1,1 @@
+"""The jinja2 templates of the reports; a user's folder can override any of them."""
