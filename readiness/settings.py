@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,22 +43,32 @@ def _http_url(value: str) -> str:
     return value
 
 
-def _scheme(*schemes: str) -> AfterValidator:
+def _server(*schemes: str, many: bool = False) -> AfterValidator:
     def check(value: SecretStr) -> SecretStr:
         # Never quote the value: it holds a password.
         scheme, separator, rest = value.get_secret_value().partition("://")
-        if not separator or scheme not in schemes or not rest.strip("/"):
+        if not separator or scheme not in schemes:
             raise ValueError(f"expected {' or '.join(s + '://...' for s in schemes)}")
+        if scheme == "unix":
+            return value
+        address = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        hosts = address.split(",") if many else [address]
+        if not all(_HOST.fullmatch(host) for host in hosts):
+            raise ValueError(
+                "expected HOST[:PORT] after the credentials; percent-encode @ : / ? # in user and password"
+            )
         return value
 
     return AfterValidator(check)
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]+)(:[0-9]{1,5})?")
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ServicePath = Annotated[str, AfterValidator(_path)]
 PathOrUrl = Annotated[str, AfterValidator(_path_or_url)]
-MongoURI = Annotated[SecretStr, _scheme("mongodb", "mongodb+srv")]
-RedisURL = Annotated[SecretStr, _scheme("redis", "rediss", "valkey", "valkeys", "unix")]
+MongoURI = Annotated[SecretStr, _server("mongodb", "mongodb+srv", many=True)]
+RedisURL = Annotated[SecretStr, _server("redis", "rediss", "valkey", "valkeys", "unix")]
 
 
 class Section(BaseModel):
@@ -115,6 +126,7 @@ class LoadSettings(Section):
 
 class Limits(Section):
     request_seconds: Positive = 10
+    probe_seconds: Positive = Field(default=30, description="for one probe, besides the window")
     audit_seconds: Positive = 120
     response_mb: Positive = 5
     window_seconds: Positive = 3
@@ -177,8 +189,11 @@ class Settings(Section):
         raise LookupError(f"no section {wanted.__name__}")
 
     def given(self, key: str) -> bool:
-        """Whether the dotted key, such as `redis.url`, has a value."""
+        """Whether the dotted key, such as `redis.url`, has a value; `a.b or a.c` asks for either."""
+        return any(self._value(each) not in (None, (), {}, "") for each in key.split(" or "))
+
+    def _value(self, key: str) -> Any:
         value: Any = self
         for part in key.split("."):
             value = getattr(value, part)
-        return value not in (None, (), {}, "")
+        return value

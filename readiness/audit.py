@@ -1,0 +1,126 @@
+"""The one way through, settings -> report, on a page; every command that audits walks it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from readiness import collect, compose, config, judge, secrets
+from readiness.errors import ConfigError
+from readiness.facts import collected as facts_file
+from readiness.facts.collected import Outcome
+from readiness.judge import Selection
+from readiness.loader import Registry, load
+from readiness.model import Report
+from readiness.report.json_format import from_data, to_data
+from readiness.report.text import clean_data
+from readiness.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated audit: nothing was contacted yet, and nothing in it can turn out to be a usage error."""
+
+    settings: Settings
+    registry: Registry
+    parameters: dict[str, dict[str, object]]
+    selection: Selection
+    facts: Path | None = None  # judge these instead of collecting
+    save_facts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """The report, and whether a probe had to be left behind with its thread."""
+
+    report: Report
+    abandoned: bool
+
+
+def prepare(
+    source: config.Source,
+    *,
+    only: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
+    facts: Path | None = None,
+    save_facts: Path | None = None,
+) -> Plan:
+    """Loads the packs and validates everything that the user said.
+
+    Raises:
+        ConfigError: bad input, with its place.
+        PackError: a pack that cannot be loaded.
+    """
+    registry = load(config.packs(source))
+    settings = config.validate(source, registry)
+    for flag, patterns in (("--only", only), ("--skip", skip)):
+        for pattern in judge.unmatched(patterns, registry.checks):
+            hint = config.nearest(pattern, registry.checks) or "readiness checks lists them"
+            raise ConfigError(f"no check matches {pattern!r}", place=flag, hint=hint)
+    if only and settings.gate.fail_under is not None:
+        raise ConfigError(
+            "--only withholds the overall score", place="--fail-under", hint="gate on --component NAME=N instead"
+        )
+    if not facts and not any(settings.given(spec.needs) for spec in registry.probes.values()):
+        raise ConfigError("nothing to audit", hint="give a URL, --mongodb, --redis, or a readiness.yaml with -c")
+    return Plan(
+        settings, registry, config.parameters(settings, registry, source), Selection(only, skip), facts, save_facts
+    )
+
+
+def run(
+    plan: Plan,
+    progress: collect.Progress = lambda name, outcome: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Audited:
+    """Collects, judges, scores and composes. Interrupted, it reports on what it has."""
+    started_at, began = now(), time.monotonic()
+    settings, registry = plan.settings, plan.registry
+    scrub = secrets.of(settings)
+    chosen = plan.selection.ids(registry.checks)
+    planned = collect.plan((registry.checks[id] for id in chosen), registry.probes)
+    if plan.facts is not None:
+        place = str(plan.facts)
+        run = collect.Run(facts_file.load(config.read_text(plan.facts), place, registry.probes))
+    else:
+        run = collect.collect(planned, settings, progress)
+    if plan.save_facts is not None:
+        from readiness.report import write
+
+        write(plan.save_facts, scrub.text(facts_file.dump(run.collected)))
+    judged = judge.judge(registry.checks, run.collected, settings, plan.parameters, plan.selection)
+    judged, waivers = judge.waive(judged, settings.waivers, started_at.date())
+    material = compose.Material(
+        settings=settings,
+        registry=registry,
+        judged=judged,
+        waivers=waivers,
+        collected={facts.__name__: entry for facts, entry in run.collected.items() if facts in planned},
+        started_at=started_at,
+        interrupted=run.interrupted or any(e.outcome is Outcome.INTERRUPTED for e in run.collected.values()),
+        partial=bool(plan.selection.only),
+        notices=tuple(_notices(plan)),
+    )
+    report = compose.report(material, time.monotonic() - began)
+    # Once, for every format: what strangers sent loses its control characters, and no secret passes.
+    return Audited(from_data(clean_data(scrub.data(to_data(report)))), run.abandoned)
+
+
+def _notices(plan: Plan) -> list[str]:
+    settings = plan.settings
+    notices = []
+    if plan.facts is not None:
+        notices.append(f"judged from the saved facts in {plan.facts}; nothing was contacted")
+    if plan.selection.skip:
+        notices.append(f"left out by --skip, counted as 0: {', '.join(plan.selection.skip)}")
+    if plan.selection.only:
+        notices.append("only a part was run, so there is no overall score")
+    weights = {id: entry.weight for id, entry in settings.components.items() if entry.weight != 1}
+    if weights:
+        notices.append("component weights: " + ", ".join(f"{id} {weight:g}" for id, weight in weights.items()))
+    for id, values in settings.checks.items():
+        notices.append(f"{id} was judged with " + ", ".join(f"{name}={value}" for name, value in values.items()))
+    return notices

@@ -1,0 +1,171 @@
+"""Which facts the selected checks ask for -> each collected once, all at the same time, under deadlines.
+
+Every probe has a daemon thread with an event loop of its own. A driver that never yields (a hostile server can keep
+one busy for minutes) is left behind when its time is up, and the others do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from readiness import __version__
+from readiness.errors import ProbeError
+from readiness.facts.base import Facts
+from readiness.facts.collected import Collected, Outcome
+from readiness.settings import Section, Settings
+from readiness.spec import CheckSpec, Context, ProbeSpec
+from readiness.window import Window
+
+Progress = Callable[[str, Outcome | None], None]
+"""Called with the name of the facts, and None when their probe starts or its outcome when it ends."""
+
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The outcome of every planned probe. `abandoned` probes still hold a thread that nobody waits for."""
+
+    collected: Mapping[type[Facts], Collected]
+    interrupted: bool = False
+    abandoned: bool = False
+
+
+def plan(checks: Iterable[CheckSpec], probes: Mapping[type[Facts], ProbeSpec]) -> dict[type[Facts], ProbeSpec]:
+    """The probes that these checks need, with those whose facts other probes need."""
+    waiting = [entry.type for spec in checks for entry in spec.inputs.values() if issubclass(entry.type, Facts)]
+    planned: dict[type[Facts], ProbeSpec] = {}
+    while waiting:
+        facts = waiting.pop()
+        if facts not in planned:
+            planned[facts] = probes[facts]
+            waiting += [wanted for wanted in probes[facts].inputs.values() if issubclass(wanted, Facts)]
+    return planned
+
+
+def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progress: Progress) -> Run:
+    """Runs every planned probe whose system is configured.
+
+    Ctrl-C ends the collection, not the program: what was learned until then is returned, marked as interrupted.
+    """
+    configured = {facts: spec for facts, spec in planned.items() if settings.given(spec.needs)}
+    context = Context(
+        window=Window(settings.limits.window_seconds, sum(spec.windowed for spec in configured.values())),
+        limits=settings.limits,
+        user_agent=f"readiness/{__version__}",
+        canary=f"rdy-{secrets.token_hex(6)}",
+    )
+    futures: dict[type[Facts], Future[Collected]] = {facts: Future() for facts in configured}
+    tasks = {facts: _Task(spec, settings, context, futures) for facts, spec in configured.items()}
+    interrupted = False
+    try:
+        for facts, task in tasks.items():
+            progress(facts.__name__, None)
+            # The default argument binds this name: the loop goes on before the probe ends.
+            futures[facts].add_done_callback(
+                lambda done, name=facts.__name__: progress(name, done.result().outcome)  # type: ignore[misc]
+            )
+            task.start()
+        wait(futures.values(), settings.limits.audit_seconds)
+    except KeyboardInterrupt:
+        interrupted = True
+    for task in tasks.values():
+        task.cancel()
+    wait(futures.values(), _PATIENCE_SECONDS)
+    late = Collected(
+        Outcome.INTERRUPTED if interrupted else Outcome.FAILED,
+        reason="the audit was interrupted" if interrupted else f"not done within {settings.limits.audit_seconds:g} s",
+    )
+    collected = {
+        facts: futures[facts].result()
+        if facts in futures and futures[facts].done()
+        else (late if facts in futures else Collected(Outcome.NOT_CONFIGURED, needs=spec.needs))
+        for facts, spec in planned.items()
+    }
+    return Run(collected, interrupted, any(not future.done() for future in futures.values()))
+
+
+class _Task:
+    """One probe in its thread."""
+
+    def __init__(
+        self,
+        spec: ProbeSpec,
+        settings: Settings,
+        context: Context,
+        futures: Mapping[type[Facts], Future[Collected]],
+    ) -> None:
+        self._spec = spec
+        self._settings = settings
+        self._context = context
+        self._futures = futures
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._thread, name=self._spec.facts.__name__, daemon=True).start()
+
+    def cancel(self) -> None:
+        """Asks a probe that is still running to end; harmless at any time, from any thread."""
+        self._cancelled = True
+        if self._loop is not None and self._task is not None and not self._futures[self._spec.facts].done():
+            try:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            except RuntimeError:  # the loop has just closed
+                return
+
+    def _thread(self) -> None:
+        began = time.monotonic()
+        future = self._futures[self._spec.facts]
+        with asyncio.Runner() as runner:
+            try:
+                collected = runner.run(self._run(began))
+            except BaseException as error:
+                collected = _failure(error, began, self._cancelled)
+            finally:
+                if self._spec.windowed:
+                    self._context.window.leave()
+            # Before the runner closes: closing waits for name look-ups that may hang.
+            future.set_result(collected)
+
+    async def _run(self, began: float) -> Collected:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        limits = self._settings.limits
+        async with asyncio.timeout(limits.probe_seconds + limits.window_seconds):
+            arguments = {name: await self._argument(wanted) for name, wanted in self._spec.inputs.items()}
+            facts = await self._spec.function(**arguments)
+        return Collected(Outcome.COLLECTED, facts, seconds=time.monotonic() - began)
+
+    async def _argument(self, wanted: Any) -> Any:
+        if wanted is Context:
+            return self._context
+        if issubclass(wanted, Section):
+            return self._settings.section(wanted)
+        if wanted not in self._futures:
+            raise ProbeError(f"needs {wanted.__name__}, which is not configured")
+        other = await asyncio.wrap_future(self._futures[wanted])
+        if other.facts is None:
+            raise ProbeError(other.reason, privilege=other.privilege)
+        return other.facts
+
+
+def _failure(error: BaseException, began: float, cancelled: bool) -> Collected:
+    seconds = time.monotonic() - began
+    match error:
+        case ProbeError():
+            return Collected(Outcome.FAILED, reason=error.reason, privilege=error.privilege, seconds=seconds)
+        case asyncio.CancelledError() if cancelled:
+            return Collected(Outcome.INTERRUPTED, reason="the audit was interrupted", seconds=seconds)
+        case TimeoutError():
+            return Collected(Outcome.FAILED, reason=f"no answer within {seconds:.0f} s", seconds=seconds)
+        case _:
+            reason = f"the probe itself failed: {type(error).__name__}: {error}"
+            return Collected(Outcome.FAILED, reason=reason, seconds=seconds)

@@ -1,0 +1,234 @@
+"""Judged checks and their scores -> the report. What is printed is computed here, once, for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from readiness import __version__, gate, scoring
+from readiness.facts.collected import Collected, Outcome
+from readiness.judge import Judged
+from readiness.loader import Registry
+from readiness.model import (
+    CHECKLIST,
+    COMPONENTS,
+    SCHEMA_VERSION,
+    Architecture,
+    Cap,
+    ChecklistItem,
+    CheckResult,
+    Component,
+    Expectation,
+    Report,
+    State,
+    Status,
+    SystemRecord,
+    Tool,
+    WaiverRecord,
+)
+from readiness.scoring import Item, Scoreboard
+from readiness.settings import Settings
+
+ATTENTION = (Status.FAIL, Status.ERROR, Status.WARN)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything that a report is made of. `not_run` holds the components that --only left out."""
+
+    settings: Settings
+    registry: Registry
+    judged: Sequence[Judged]
+    waivers: Sequence[WaiverRecord]
+    collected: Mapping[str, Collected]
+    started_at: datetime
+    interrupted: bool
+    partial: bool  # --only was given: the overall score is withheld
+    notices: tuple[str, ...]
+
+
+def report(material: Material, duration_seconds: float) -> Report:
+    """The report, with every figure as it is printed and gated on."""
+    settings = material.settings
+    absences = {id: entry.absent for id, entry in settings.components.items() if entry.absent is not None}
+    weights = {id: Fraction(str(entry.weight)) for id, entry in settings.components.items()}
+    board = Scoreboard(_items(material.judged, waived=True), weights, excluded=absences)
+    unwaived = Scoreboard(_items(material.judged, waived=False), weights, excluded=absences)
+    checks = tuple(
+        _result(entry, item, board)
+        for entry, item in zip(material.judged, _items(material.judged, waived=True), strict=True)
+    )
+    components = tuple(_components(board, unwaived, checks, settings, absences))
+    score = None if material.partial else _published(board.overall.score)
+    coverage = None if board.overall.coverage is None else scoring.share(board.overall.coverage)
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool("readiness", __version__, scoring.MODEL, material.registry.packs),
+        service=settings.service,
+        environment=settings.environment,
+        target=settings.http.url or settings.service,
+        started_at=material.started_at.isoformat(timespec="seconds"),
+        duration_seconds=round(duration_seconds, 2),
+        interrupted=material.interrupted,
+        incomplete=any(entry.outcome is Outcome.FAILED for entry in material.collected.values()),
+        score=score,
+        headline=None if score is None else scoring.headline(score),
+        target_score=settings.target_score,
+        rating=None if score is None else scoring.rating(score),
+        coverage=coverage,
+        upper_bound=None if material.partial else _published(board.overall.upper_bound),
+        unwaived_score=None if material.partial else _published(unwaived.overall.score),
+        components=components,
+        checks=checks,
+        checklist=tuple(_checklist(material.judged)),
+        expectations=tuple(_expectations(material.judged, settings)),
+        architecture=Architecture(),
+        path_to_target=() if material.partial or score is None else tuple(board.path(settings.target_score)),
+        gate=gate.evaluate(settings.gate, score, coverage, components, checks),
+        waivers=tuple(material.waivers),
+        absences=absences,
+        notices=material.notices,
+        facts={
+            name: SystemRecord(name, entry.outcome.value, entry.reason, round(entry.seconds, 2))
+            for name, entry in material.collected.items()
+        },
+    )
+
+
+def _items(judged: Iterable[Judged], *, waived: bool) -> list[Item]:
+    return [
+        Item(
+            entry.spec.id,
+            entry.spec.component,
+            entry.spec.severity,
+            entry.status if waived else entry.finding.status,
+            entry.finding.credit,
+            str(entry.finding.evidence.get("blocked_by", "")) if entry.status is Status.BLOCKED else "",
+        )
+        for entry in judged
+    ]
+
+
+def _published(score: Fraction | None) -> float | None:
+    return None if score is None else scoring.published(score)
+
+
+def _result(entry: Judged, item: Item, board: Scoreboard) -> CheckResult:
+    spec, finding = entry.spec, entry.finding
+    counted = entry.status in scoring.COUNTED
+    return CheckResult(
+        id=spec.id,
+        component=spec.component,
+        title=spec.title,
+        severity=spec.severity,
+        status=entry.status,
+        message=finding.message,
+        credit=round(float(item.earned), 3) if counted else None,
+        observed=finding.observed,
+        expected=finding.expected,
+        evidence=finding.evidence,
+        explanation=spec.explanation,
+        fix=finding.fix or spec.fix,
+        verify=finding.verify or spec.verify,
+        effort=spec.effort,
+        reference=spec.reference,
+        privilege=spec.privilege,
+        phase=spec.phase,
+        gain=board.gain(item),
+        unwaived_status=finding.status if entry.waived else None,
+    )
+
+
+def _components(
+    board: Scoreboard,
+    unwaived: Scoreboard,
+    checks: Sequence[CheckResult],
+    settings: Settings,
+    absences: Mapping[str, str],
+) -> Iterable[Component]:
+    for id, name in COMPONENTS.items():
+        weight = settings.components[id].weight if id in settings.components else 1.0  # type: ignore[index]
+        own = [check for check in checks if check.component == id]
+        entry = board.components.get(id)
+        if entry is None:
+            state = State.ABSENT if id in absences else State.NOT_RUN
+            notes = f"absent: {absences[id]}" if id in absences else "not run"
+            yield Component(id, name, state, None, None, None, weight, None, None, None, None, notes)
+            continue
+        score = _published(entry.score)
+        before = unwaived.components[id].score
+        cap = entry.ceiling
+        yield Component(
+            id=id,
+            name=name,
+            state=entry.state,
+            score=score,
+            headline=None if score is None else scoring.headline(score),
+            rating=None if score is None else scoring.rating(score),
+            weight=weight,
+            coverage=None if entry.coverage is None else scoring.share(entry.coverage),
+            upper_bound=_published(entry.upper_bound),
+            unwaived_score=_published(before),
+            cap=None
+            if cap is None or entry.raw is None
+            else Cap(float(cap.value), scoring.published(entry.raw), _cap_reason(cap.check, own)),
+            notes=_notes(entry.state, own),
+        )
+
+
+def _cap_reason(id: str, checks: Iterable[CheckResult]) -> str:
+    status = next(check.status for check in checks if check.id == id)
+    words = {Status.FAIL: "failed", Status.WARN: "is not fully met", Status.ERROR: "could not be judged"}
+    return f"{id} {words.get(status, 'is ' + status.value)}"
+
+
+def _notes(state: State, checks: Sequence[CheckResult]) -> str:
+    """One line for the table: the finding that costs most, and how many more there are."""
+    if state is State.NOT_CONFIGURED:
+        return next((check.message for check in checks), "not configured")
+    wrong = sorted(
+        (check for check in checks if check.status in ATTENTION and check.severity.rank < 4),
+        key=lambda check: (check.severity.rank - (0 if check.status is Status.WARN else 1), -_lost(check)),
+    )
+    if not wrong:
+        passed = sum(check.status is Status.PASS for check in checks)
+        return f"all {passed} checks pass" if passed else "nothing to judge"
+    more = f" (+{len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return f"{wrong[0].message}{more}"
+
+
+def _lost(check: CheckResult) -> float:
+    return scoring.WEIGHTS[check.severity] * (1 - (check.credit or 0))
+
+
+def _checklist(judged: Sequence[Judged]) -> Iterable[ChecklistItem]:
+    for phase, names in CHECKLIST.items():
+        for name in names:
+            own = [entry for entry in judged if entry.spec.phase == phase and entry.spec.item == name]
+            yield ChecklistItem(phase, name, _state(own), tuple(entry.spec.id for entry in own))
+
+
+def _state(entries: Sequence[Judged]) -> str:
+    assessed = [entry.finding.status for entry in entries if entry.finding.status in scoring.ASSESSED]
+    if not assessed:
+        return "unknown"
+    if all(status is Status.PASS for status in assessed) and not any(
+        entry.finding.status in scoring.UNASSESSED for entry in entries
+    ):
+        return "done"
+    return "partial" if any(status is not Status.FAIL for status in assessed) else "open"
+
+
+def _expectations(judged: Sequence[Judged], settings: Settings) -> Iterable[Expectation]:
+    measured = {
+        entry.spec.expectation: entry.finding.measured
+        for entry in judged
+        if entry.spec.expectation is not None and entry.finding.measured is not None
+    }
+    for metric, target in settings.expectations.model_dump().items():
+        value = measured.get(metric)
+        upwards = metric in ("cache_hit_rate", "concurrent_users")
+        met = None if value is None else (value >= target if upwards else value <= target)
+        yield Expectation(metric, target, None if value is None else round(value, 4), met)

@@ -1,0 +1,251 @@
+"""readiness.yaml + flags + ${ENV} -> Settings. Every error names the file, the line and the nearest valid key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+
+from readiness.errors import ConfigError
+from readiness.loader import Registry
+from readiness.settings import Section, Settings
+
+DEFAULT_FILE = Path("readiness.yaml")
+MAX_BYTES = 1_000_000
+MAX_NODES = 20_000
+MAX_DEPTH = 50
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Source:
+    """Configuration data with the place of every value: `readiness.yaml:12`, or the flag that gave it."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[Location, str] = field(default_factory=dict)
+
+    def place(self, location: Location) -> str:
+        """The place of a value, or of the nearest enclosing one that has a place."""
+        for length in range(len(location), -1, -1):
+            if location[:length] in self.places:
+                return self.places[location[:length]]
+        return "configuration"
+
+    def set(self, key: str, value: Any, flag: str) -> None:
+        """Overrides the dotted key with a flag's value. `None` and empty lists mean that the flag was not given."""
+        if value is None or value == []:
+            return
+        *parents, last = key.split(".")
+        target = self.data
+        for parent in parents:
+            below = target.get(parent)
+            target[parent] = target = below if isinstance(below, dict) else {}
+        target[last] = value
+        self.places[tuple(key.split("."))] = flag
+
+
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> Source:
+    """Reads a YAML file and fills in its environment variables.
+
+    Raises:
+        ConfigError: unreadable, not YAML, a duplicate key, a missing variable; with file and line.
+    """
+    text = read_text(path, MAX_BYTES)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"is not YAML: {error.problem}", place=f"{path}:{line}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"is not YAML: {type(error).__name__}", place=str(path)) from None
+    return parse(node, str(path), environment)
+
+
+def read_text(path: Path, limit: int = 50_000_000) -> str:
+    """The file as text. Raises ConfigError where it cannot be read, is larger than `limit` bytes, or is not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+        if len(raw) > limit:
+            raise ConfigError(f"larger than {limit:,} bytes", place=str(path))
+        return raw.decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", place=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8 text", place=str(path)) from None
+
+
+def parse(node: yaml.Node | None, name: str, environment: Mapping[str, str]) -> Source:
+    """Plain data with places from a composed YAML document. `name` is the file in the error messages."""
+    walker = _Walker(name, environment)
+    data = walker.value(node, (), 0) if node is not None else {}
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError("expected keys and values at the top level", place=f"{name}:1")
+    return Source(data, walker.places)
+
+
+class _Walker:
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.environment = environment
+        self.places: dict[Location, str] = {(): name}
+        self.nodes = 0
+        self._scalars = yaml.SafeLoader("")
+
+    def at(self, node: yaml.Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}"
+
+    def value(self, node: yaml.Node, location: Location, depth: int) -> Any:
+        self.nodes += 1
+        # Aliases make a small file expand without end.
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise ConfigError("too large or too deeply nested", place=self.at(node))
+        self.places[location] = self.at(node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, location, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*location, n), depth + 1) for n, item in enumerate(node.value)]
+        if node.tag == "tag:yaml.org,2002:str":
+            return _VARIABLE.sub(lambda match: self._variable(match, node), node.value)
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            raise ConfigError(f"cannot read this value ({node.tag})", place=self.at(node)) from None
+
+    def _mapping(self, node: yaml.MappingNode, location: Location, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError("a key must be a plain word", place=self.at(key_node))
+            key = key_node.value
+            if key in result:
+                raise ConfigError(f"the key {key!r} appears twice", place=self.at(key_node))
+            result[key] = self.value(value_node, (*location, key), depth + 1)
+            self.places[(*location, key)] = self.at(key_node)
+        return result
+
+    def _variable(self, match: re.Match[str], node: yaml.Node) -> str:
+        name, default = match.groups()
+        value = self.environment.get(name)
+        if not value and default is not None:
+            return default
+        if value is None:
+            raise ConfigError(
+                f"the environment variable {name} is not set",
+                place=self.at(node),
+                hint=f"or write ${{{name}:-default}}",
+            )
+        return value
+
+
+def packs(source: Source) -> list[Path]:
+    """The folders of checks named in the configuration, needed before the rest can be validated."""
+    value = source.data.get("packs", [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ConfigError("packs must be a list of folders", place=source.place(("packs",)))
+    return [Path(item) for item in value]
+
+
+def settings_model(registry: Registry) -> type[Settings]:
+    """The configuration's model: `Settings`, and the sections that the loaded packs bring along."""
+    sections: dict[str, Any] = {name: (section, section()) for name, section in registry.sections.items()}
+    return create_model("Settings", __base__=Settings, **sections) if sections else Settings
+
+
+def validate(source: Source, registry: Registry) -> Settings:
+    """Checks everything that was read, and all of it against the loaded packs.
+
+    Raises:
+        ConfigError: the first problem, with its place and the way out.
+    """
+    model = settings_model(registry)
+    try:
+        settings = model.model_validate(source.data)
+    except ValidationError as error:
+        raise _explain(error, model, source) from None
+    parameters(settings, registry, source)
+    for number, waiver in enumerate(settings.waivers):
+        _known_id(waiver.check, registry.checks, source.place(("waivers", number, "check")))
+    return settings
+
+
+def parameters(settings: Settings, registry: Registry, source: Source) -> dict[str, dict[str, Any]]:
+    """The validated settings of single checks, by id and name."""
+    result: dict[str, dict[str, Any]] = {}
+    for id, values in settings.checks.items():
+        _known_id(id, registry.checks, source.place(("checks", id)))
+        known = registry.checks[id].settings
+        for name, value in values.items():
+            place = source.place(("checks", id, name))
+            if name not in known:
+                raise ConfigError(f"{id} has no setting {name!r}", place=place, hint=nearest(name, known))
+            try:
+                result.setdefault(id, {})[name] = TypeAdapter(known[name].annotation).validate_python(value)
+            except ValidationError as error:
+                raise ConfigError(f"{id}.{name}: {_first(error)['msg']}", place=place) from None
+    return result
+
+
+def _known_id(id: str, checks: Iterable[str], place: str) -> None:
+    if id not in set(checks):
+        raise ConfigError(f"no check {id!r}", place=place, hint=nearest(id, checks) or "readiness checks lists them")
+
+
+def _explain(error: ValidationError, model: type[BaseModel], source: Source) -> ConfigError:
+    # Unknown keys first: what follows from a misspelt key is noise.
+    errors = sorted(
+        error.errors(include_url=False, include_input=False, include_context=False),
+        key=lambda entry: entry["type"] != "extra_forbidden",
+    )
+    first = errors[0]
+    location: Location = first["loc"]
+    name = ".".join(str(part) for part in location)
+    if first["type"] == "extra_forbidden":
+        key = str(location[-1])
+        return ConfigError(
+            f"unknown key {key!r}", place=source.place(location), hint=nearest(key, _keys(model, location[:-1]))
+        )
+    if first["type"] == "missing":
+        return ConfigError(f"{name} is missing", place=source.place(location))
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{name}: {message[:1].lower()}{message[1:]}", place=source.place(location))
+
+
+def _first(error: ValidationError) -> Any:
+    return error.errors(include_url=False, include_input=False)[0]
+
+
+def _keys(model: type[BaseModel], location: Location) -> list[str]:
+    """The keys that are valid at a place in the configuration."""
+    current: Any = model
+    for part in location:
+        annotation = current.model_fields[part].annotation if part in getattr(current, "model_fields", {}) else current
+        current = next(iter(_models(annotation)), current)
+    return list(getattr(current, "model_fields", {}))
+
+
+def _models(annotation: Any) -> Iterable[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint with the most similar known name, or with all of them where they are few; may be empty."""
+    names = list(known)
+    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"one of {', '.join(names)}" if 0 < len(names) <= 12 else ""

@@ -1,0 +1,178 @@
+"""Checks over facts: pure, no I/O, no clock. Every check gets exactly one status, whatever happens inside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from readiness.errors import FactMissing
+from readiness.facts.base import Facts
+from readiness.facts.collected import Collected, Collection, Outcome
+from readiness.loader import in_order
+from readiness.model import Finding, Status, WaiverRecord
+from readiness.settings import Section, Settings, WaiverSettings
+from readiness.spec import CheckSpec
+from readiness.verdict import untested
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A check with its finding; `waived` hides a finding without changing it."""
+
+    spec: CheckSpec
+    finding: Finding
+    waived: bool = False
+
+    @property
+    def status(self) -> Status:
+        return Status.WAIVED if self.waived else self.finding.status
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which checks run. With `only`, the rest of a touched component is skipped and other components are not run."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    def ids(self, checks: Mapping[str, CheckSpec]) -> set[str]:
+        """The ids to judge, with everything that they require."""
+        chosen = {id for id in checks if not self.only or matches(id, self.only)}
+        waiting = list(chosen)
+        while waiting:
+            for parent in checks[waiting.pop()].requires:
+                if parent not in chosen:
+                    chosen.add(parent)
+                    waiting.append(parent)
+        return {id for id in chosen if not matches(id, self.skip)}
+
+    def components(self, checks: Mapping[str, CheckSpec]) -> set[str]:
+        """The components that take part at all."""
+        return {spec.component for id, spec in checks.items() if not self.only or matches(id, self.only)}
+
+
+def matches(id: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(id, pattern) or id.startswith(pattern + ".") for pattern in patterns)
+
+
+def unmatched(patterns: Iterable[str], checks: Iterable[str]) -> list[str]:
+    """The patterns of --only and --skip that select nothing."""
+    ids = list(checks)
+    return [pattern for pattern in patterns if not any(matches(id, (pattern,)) for id in ids)]
+
+
+def judge(
+    checks: Mapping[str, CheckSpec],
+    collection: Collection,
+    settings: Settings,
+    parameters: Mapping[str, Mapping[str, Any]],
+    selection: Selection = Selection(),
+) -> list[Judged]:
+    """Judges every check, parents first.
+
+    Args:
+        collection: what the probes found, by facts type.
+        parameters: validated settings of single checks, by id and name.
+
+    Returns:
+        One `Judged` for each check of the selection's components, in the order of `checks`.
+    """
+    chosen, components = selection.ids(checks), selection.components(checks)
+    judged: dict[str, Judged] = {}
+    for spec in in_order(checks):
+        if spec.component not in components:
+            continue
+        if spec.id not in chosen:
+            finding = Finding(Status.SKIPPED, "left out by --skip" if matches(spec.id, selection.skip) else "not run")
+        else:
+            parents = {id: judged[id].finding for id in spec.requires if id in judged}
+            finding = inherited(parents) or call(spec, collection, settings, parameters.get(spec.id, {}))
+        judged[spec.id] = Judged(spec, finding)
+    return [judged[id] for id in checks if id in judged]
+
+
+def inherited(parents: Mapping[str, Finding]) -> Finding | None:
+    """What a check gets from the checks it requires, or None where it is judged on its own.
+
+    A waiver on a parent changes nothing here: it hides a finding, it does not make the thing work.
+    """
+    for parent in parents.values():
+        if parent.status is Status.NOT_APPLICABLE:
+            return Finding(Status.NOT_APPLICABLE, parent.message, evidence=parent.evidence)
+    for id, parent in parents.items():
+        if parent.status not in (Status.PASS, Status.UNTESTED):
+            return Finding(Status.BLOCKED, f"blocked by {id}", evidence={"blocked_by": id})
+    for parent in parents.values():
+        if parent.status is Status.UNTESTED:
+            return Finding(Status.UNTESTED, parent.message)
+    return None
+
+
+def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters: Mapping[str, Any]) -> Finding:
+    """One check on its own, without regard to what it requires."""
+    arguments: dict[str, Any] = {}
+    missing: list[str] = []
+    for name, wanted in spec.inputs.items():
+        if issubclass(wanted.type, Section):
+            arguments[name] = settings.section(wanted.type)
+            continue
+        entry = collection.get(wanted.type) or Collected(Outcome.FAILED, reason="its probe did not run")
+        if entry.outcome is Outcome.NOT_CONFIGURED:
+            arguments[name] = None
+            if not wanted.optional:
+                return untested(f"needs {entry.needs} in the configuration")
+            missing.append(entry.needs)
+        elif entry.facts is None:
+            return Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege or spec.privilege))
+        else:
+            arguments[name] = entry.facts
+    if missing and not any(isinstance(value, Facts) for value in arguments.values()):
+        return untested(f"needs {' or '.join(missing)} in the configuration")
+    try:
+        finding = spec.function(**arguments, **parameters)
+    except FactMissing as error:
+        privilege = error.privilege or (spec.privilege if "refused" in error.reason else "")
+        return Finding(Status.ERROR, f"{error.fact}: {error.reason}", evidence=_needs(privilege))
+    except Exception as error:
+        return Finding(Status.ERROR, f"the check itself failed: {type(error).__name__}: {error}")
+    if not isinstance(finding, Finding) or not _permitted(spec, finding):
+        return Finding(Status.ERROR, f"the check itself failed: it returned {finding!r}")
+    return finding
+
+
+def _permitted(spec: CheckSpec, finding: Finding) -> bool:
+    return finding.status in (*spec.verdicts, Status.NOT_APPLICABLE, Status.UNTESTED)
+
+
+def _needs(privilege: str | None) -> dict[str, str]:
+    return {"needs": privilege} if privilege else {}
+
+
+def waive(
+    judged: Sequence[Judged], waivers: Sequence[WaiverSettings], today: dt.date
+) -> tuple[list[Judged], list[WaiverRecord]]:
+    """Applies waivers to findings that are `warn` or `fail`. One is valid to the end of its last day, in UTC.
+
+    What could not be judged cannot be accepted, so errors and blocked checks stay as they are.
+    """
+    by_id = {entry.spec.id: entry for entry in judged}
+    waived: set[str] = set()
+    records = []
+    for waiver in waivers:
+        entry = by_id.get(waiver.check)
+        if today > waiver.expires:
+            state = "expired"
+        elif entry is None:
+            state = "not_run"
+        elif entry.finding.status in (Status.WARN, Status.FAIL):
+            state = "applied"
+            waived.add(waiver.check)
+        elif entry.finding.status is Status.PASS:
+            state = "unneeded"
+        else:
+            state = "not_applied"
+        records.append(WaiverRecord(waiver.check, waiver.reason, waiver.owner, waiver.expires.isoformat(), state))
+    return [Judged(e.spec, e.finding, e.spec.id in waived) for e in judged], records
