@@ -295,9 +295,17 @@ def _source(path: Path | None) -> Source:
 
 def _targets(outputs: list[str]) -> list[tuple[str, Path | None]]:
     """Format and path of each -o, checked before anything is contacted; the path of `-` is None."""
-    from readiness.report import target
+    from readiness import report as formats
 
-    return [target(each) for each in outputs]
+    targets: list[tuple[str, Path | None]] = []
+    for each in outputs:
+        format, colon, rest = each.partition(":")
+        if not colon or format not in formats.FORMATS:
+            format, rest = "json" if each == "-" else formats.format_of(Path(each)), each
+        if rest != "-":
+            formats.writable(Path(rest))
+        targets.append((format, None if rest == "-" else Path(rest)))
+    return targets
 
 
 def _audit(

@@ -1,0 +1,196 @@
+"""Requires, waivers, selection, and what becomes of a check that cannot be judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from readiness.api import ABSENT, Fact, Facts, Finding, absent, check, expect, failed, not_applicable, passed
+from readiness.facts.collected import Collected, Collection, Outcome
+from readiness.judge import Judged, Selection, judge, waive
+from readiness.model import Status
+from readiness.settings import Settings, WaiverSettings
+from readiness.spec import ATTRIBUTE, CheckSpec
+
+
+class Disk(Facts):
+    used: Fact[float] = ABSENT
+
+
+class Other(Facts):
+    value: Fact[int] = ABSENT
+
+
+def make(id: str, function: Callable[..., Finding], **more: Any) -> CheckSpec:
+    function.__doc__ = "A title.\n\nAn explanation."
+    fields: dict[str, Any] = {
+        "component": id.partition(".")[0],
+        "severity": "high",
+        "fix": "do it",
+        "effort": "minutes",
+        "reference": "https://example.com",
+    }
+    spec = getattr(check(id=id, **fields | more)(function), ATTRIBUTE)
+    assert isinstance(spec, CheckSpec)
+    return spec
+
+
+def fine(disk: Disk) -> Finding:
+    return passed("fine")
+
+
+def run(
+    *specs: CheckSpec,
+    disk: Disk | None = Disk(used=0.5),  # noqa: B008
+    outcome: Outcome = Outcome.COLLECTED,
+    selection: Selection = Selection(),  # noqa: B008
+    parameters: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, Judged]:
+    entry = Collected(outcome, disk if outcome is Outcome.COLLECTED else None, reason="no route", needs="disk.path")
+    collection: Collection = {Disk: entry, Other: Collected(Outcome.NOT_CONFIGURED, needs="other.url")}
+    result = judge({spec.id: spec for spec in specs}, collection, Settings(), parameters or {}, selection)
+    return {entry.spec.id: entry for entry in result}
+
+
+def test_an_absent_fact_is_an_error_that_names_the_privilege() -> None:
+    def used(disk: Disk) -> Finding:
+        return expect(disk.used, what="use", at_most=0.8)
+
+    result = run(make("database.disk", used), disk=Disk(used=absent("refused: code 13", "clusterMonitor")))
+    finding = result["database.disk"].finding
+    assert finding.status is Status.ERROR
+    assert "refused: code 13" in finding.message
+    assert finding.evidence == {"needs": "clusterMonitor"}
+
+
+def test_a_check_that_raises_is_an_error_and_the_others_go_on() -> None:
+    def broken(disk: Disk) -> Finding:
+        raise RuntimeError("oops")
+
+    def nothing(disk: Disk) -> Finding:
+        return None  # type: ignore[return-value]
+
+    def undeclared(disk: Disk) -> Finding:
+        return failed("never said it could")
+
+    def well(disk: Disk) -> Finding:
+        return passed("well")
+
+    result = run(
+        make("database.broken", broken),
+        make("database.nothing", nothing),
+        make("database.undeclared", undeclared, verdicts=("pass", "warn")),
+        make("database.well", well),
+    )
+    assert [entry.status for entry in result.values()] == [Status.ERROR] * 3 + [Status.PASS]
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        (passed("up"), Status.PASS),
+        (failed("down"), Status.BLOCKED),
+        (Finding(Status.WARN, "limping"), Status.BLOCKED),
+        (not_applicable("no such thing"), Status.NOT_APPLICABLE),
+        (Finding(Status.UNTESTED, "needs a key"), Status.UNTESTED),
+    ],
+)
+def test_a_child_follows_its_parent(parent: Finding, child: Status) -> None:
+    def up(disk: Disk) -> Finding:
+        return parent
+
+    def below(disk: Disk) -> Finding:
+        return passed("below")
+
+    result = run(make("database.below", below, requires="database.up"), make("database.up", up))
+    assert result["database.below"].status is child
+
+
+def test_an_unreachable_system_is_one_error_and_the_rest_is_blocked() -> None:
+    def up(disk: Disk) -> Finding:
+        return passed("up")
+
+    def below(disk: Disk) -> Finding:
+        return passed("below")
+
+    specs = make("database.up", up), make("database.below", below, requires="database.up")
+    result = run(*specs, outcome=Outcome.FAILED)
+    assert result["database.up"].finding.message == "no route"
+    assert result["database.up"].status is Status.ERROR
+    assert result["database.below"].status is Status.BLOCKED
+
+
+def test_what_the_configuration_does_not_give_is_untested_and_names_the_key() -> None:
+    def other(other: Other) -> Finding:
+        return passed("never")
+
+    def either(disk: Disk, other: Other | None) -> Finding:
+        return passed("without" if other is None else "with")
+
+    def neither(other: Other | None) -> Finding:
+        return passed("never")
+
+    result = run(make("caching.a", other), make("caching.b", either), make("caching.c", neither))
+    assert result["caching.a"].status is Status.UNTESTED
+    assert "other.url" in result["caching.a"].finding.message
+    assert result["caching.b"].finding.message == "without"
+    assert result["caching.c"].status is Status.UNTESTED
+
+
+def test_settings_reach_the_check() -> None:
+    def used(disk: Disk, *, at_most: float = 0.9) -> Finding:
+        return expect(disk.used, what="use", at_most=at_most)
+
+    spec = make("database.disk", used)
+    assert run(spec)["database.disk"].status is Status.PASS
+    assert run(spec, parameters={"database.disk": {"at_most": 0.1}})["database.disk"].status is Status.FAIL
+
+
+def test_selection_takes_parents_along_and_skips_the_rest_of_the_component() -> None:
+    def a(disk: Disk) -> Finding:
+        return passed("a")
+
+    specs = [
+        make("database.up", a),
+        make("database.one", fine, requires="database.up"),
+    ]
+
+    def b(disk: Disk) -> Finding:
+        return passed("b")
+
+    def c(disk: Disk) -> Finding:
+        return passed("c")
+
+    specs += [make("database.two", b), make("caching.three", c)]
+    result = run(*specs, selection=Selection(only=("database.one",)))
+    assert {id: entry.status for id, entry in result.items()} == {
+        "database.up": Status.PASS,
+        "database.one": Status.PASS,
+        "database.two": Status.SKIPPED,
+    }
+    result = run(*specs, selection=Selection(skip=("database.up",)))
+    assert result["database.up"].status is Status.SKIPPED
+    assert result["database.one"].status is Status.BLOCKED
+    assert result["caching.three"].status is Status.PASS
+
+
+def test_waivers_last_to_the_end_of_their_day_and_never_unblock() -> None:
+    def up(disk: Disk) -> Finding:
+        return failed("down")
+
+    def below(disk: Disk) -> Finding:
+        return passed("below")
+
+    judged = list(run(make("database.up", up), make("database.below", below, requires="database.up")).values())
+
+    def apply(check: str, today: str) -> tuple[list[Status], str]:
+        waiver = WaiverSettings(check=check, reason="accepted", owner="me", expires=dt.date(2030, 1, 31))
+        after, records = waive(judged, [waiver], dt.date.fromisoformat(today))
+        return [entry.status for entry in after], records[0].state
+
+    assert apply("database.up", "2030-01-31") == ([Status.WAIVED, Status.BLOCKED], "applied")
+    assert apply("database.up", "2030-02-01") == ([Status.FAIL, Status.BLOCKED], "expired")
+    assert apply("database.below", "2030-01-01") == ([Status.FAIL, Status.BLOCKED], "not_applied")
