@@ -203,15 +203,15 @@ class Scoreboard:
     def _all(self) -> list[Item]:
         return [item for entries in self.items.values() for item in entries]
 
-    def fixed(self, id: str) -> Scoreboard:
-        """The board with that check passed, and with it the checks that it blocks."""
-        return Scoreboard((_fixed(item, id) for item in self._all()), self.weights)
+    def fixed(self, ids: Iterable[str]) -> Scoreboard:
+        """The board with these checks passed, and with them the checks that they block."""
+        return Scoreboard(_fixed(self._all(), set(ids)), self.weights)
 
     def gain(self, item: Item) -> Gain | None:
         """Points won by fixing this item, as published values differ; None where there is nothing to fix."""
         if item.status not in FIXABLE or item.component not in self.items:
             return None
-        better = component([_fixed(each, item.id) for each in self.items[item.component]])
+        better = component(_fixed(self.items[item.component], {item.id}))
         before = self.components[item.component]
         after = overall(self.components | {item.component: better}, self._all(), self.weights)
         won = (better.score or Fraction(0)) - (before.score or Fraction(0))
@@ -228,44 +228,45 @@ class Scoreboard:
         Greedy by gain, the gravest first where a ceiling hides all gain; then steps that turned out to be unnecessary
         are dropped.
         """
-        board, chosen = self, list[Item]()
+        chosen: list[str] = []
+        board, worth = self, {id: self._scores_if_fixed(id) for id in self.items}
         while board._published() < target:
             candidates = [item for item in board._all() if item.status in FIXABLE]
             if not candidates:
                 break
-            scored = [(board._worth(item), -item.severity.rank, item) for item in candidates]
-            _, _, best = max(scored, key=lambda entry: (entry[0], entry[1]))
-            chosen.append(best)
-            board = board.fixed(best.id)
+            best = max(candidates, key=lambda item: (board._mean_with(item, worth), -item.severity.rank))
+            chosen.append(best.id)
+            board = board.fixed([best.id])
+            worth[best.component] = board._scores_if_fixed(best.component)
         if board._published() >= target:
-            chosen = self._pruned(chosen, target)
-        steps, board = [], self
-        for item in chosen:
-            board = board.fixed(item.id)
-            steps.append(Step(item.id, board._published()))
-        return steps
+            for id in list(chosen):
+                fewer = [each for each in chosen if each != id]
+                if self.fixed(fewer)._published() >= target:
+                    chosen = fewer
+        return [Step(id, self.fixed(chosen[: n + 1])._published()) for n, id in enumerate(chosen)]
 
-    def _pruned(self, chosen: list[Item], target: float) -> list[Item]:
-        for item in list(chosen):
-            fewer = [each for each in chosen if each is not item]
-            board = self
-            for each in fewer:
-                board = board.fixed(each.id)
-            if board._published() >= target:
-                chosen = fewer
-        return chosen
+    def _scores_if_fixed(self, id: str) -> dict[str, Fraction]:
+        """The component's score after each single fix in it."""
+        items = self.items[id]
+        return {item.id: _score(_fixed(items, {item.id}))[1] or Fraction(0) for item in items if item.status in FIXABLE}
 
-    def _worth(self, item: Item) -> Fraction:
-        better = component([_fixed(each, item.id) for each in self.items[item.component]])
-        after = overall(self.components | {item.component: better}, (), self.weights).score
-        return (after or Fraction(0)) - (self.overall.score or Fraction(0))
+    def _mean_with(self, item: Item, worth: Mapping[str, Mapping[str, Fraction]]) -> Fraction:
+        scores = {
+            id: entry.score or Fraction(0)
+            for id, entry in self.components.items()
+            if entry.state is not State.NOT_CONFIGURED
+        }
+        return _mean(scores | {item.component: worth[item.component][item.id]}, self.weights) or Fraction(0)
 
     def _published(self) -> float:
         return published(self.overall.score) if self.overall.score is not None else 0.0
 
 
-def _fixed(item: Item, id: str) -> Item:
-    return replace(item, status=Status.PASS, blocked_by="") if id in (item.id, item.blocked_by) else item
+def _fixed(items: Iterable[Item], ids: set[str]) -> list[Item]:
+    return [
+        replace(item, status=Status.PASS, blocked_by="") if item.id in ids or item.blocked_by in ids else item
+        for item in items
+    ]
 
 
 def _tenths(value: Fraction) -> float:

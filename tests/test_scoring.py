@@ -161,9 +161,7 @@ def test_the_path_only_climbs_and_ends_at_the_target_or_with_nothing_left(checks
     assert values == sorted(values)
     assert len({step.check for step in steps}) == len(steps)
     if steps and values[-1] < target:
-        done = start
-        for step in steps:
-            done = done.fixed(step.check)
+        done = start.fixed(step.check for step in steps)
         assert not [i for i in done._all() if i.status in (Status.WARN, Status.FAIL, Status.ERROR)]
 
 
