@@ -194,10 +194,15 @@ def checks(
         found = [spec for spec in registry.checks.values() if matches(spec.id, (glob,))]
         if not found:
             raise ConfigError(f"no check matches {glob!r}", hint=configuration.nearest(glob, registry.checks))
+        found.sort(key=lambda spec: spec.id)
+        if not sys.stdout.isatty():  # one line a check, for grep and cut
+            for spec in found:
+                typer.echo(f"{spec.id}\t{spec.severity}\t{spec.title}")
+            return
         table = Table("id", "severity", "title", box=None, pad_edge=False)
-        for spec in sorted(found, key=lambda spec: spec.id):
+        for spec in found:
             table.add_row(spec.id, spec.severity.value, spec.title)
-        Console(soft_wrap=not sys.stdout.isatty()).print(table)
+        Console().print(table)
 
 
 @app.command()
@@ -295,17 +300,9 @@ def _source(path: Path | None) -> Source:
 
 def _targets(outputs: list[str]) -> list[tuple[str, Path | None]]:
     """Format and path of each -o, checked before anything is contacted; the path of `-` is None."""
-    from readiness import report as formats
+    from readiness.report import target
 
-    targets: list[tuple[str, Path | None]] = []
-    for each in outputs:
-        format, colon, rest = each.partition(":")
-        if not colon or format not in formats.FORMATS:
-            format, rest = "json" if each == "-" else formats.format_of(Path(each)), each
-        if rest != "-":
-            formats.writable(Path(rest))
-        targets.append((format, None if rest == "-" else Path(rest)))
-    return targets
+    return [target(each) for each in outputs]
 
 
 def _audit(
@@ -336,7 +333,7 @@ def _deliver(
     for format, path in targets:
         text = formats.render(result, format)
         if path is None:
-            typer.echo(text)
+            typer.echo(text, nl=False)
         else:
             formats.write(path, text)
             _say(f"wrote {path}", quiet)

@@ -21,6 +21,7 @@ from readiness.model import (
     CheckResult,
     Component,
     Expectation,
+    Rating,
     Report,
     State,
     Status,
@@ -80,6 +81,7 @@ def report(material: Material, duration_seconds: float) -> Report:
         coverage=coverage,
         upper_bound=None if material.partial else _published(board.overall.upper_bound),
         unwaived_score=None if material.partial else _published(unwaived.overall.score),
+        cap=None if material.partial else _overall_cap(board),
         components=components,
         checks=checks,
         checklist=tuple(_checklist(material.judged)),
@@ -94,6 +96,21 @@ def report(material: Material, duration_seconds: float) -> Report:
             name: SystemRecord(name, entry.outcome.value, entry.reason, round(entry.seconds, 2))
             for name, entry in material.collected.items()
         },
+    )
+
+
+def _overall_cap(board: Scoreboard) -> Cap | None:
+    raw, score = board.overall.raw, board.overall.score
+    if raw is None or score is None or raw == score:
+        return None
+    names = [
+        COMPONENTS[id]
+        for id, entry in board.components.items()
+        if entry.state is not State.NOT_CONFIGURED
+        and scoring.rating(scoring.published(entry.score or Fraction(0))) is Rating.NOT_READY
+    ]
+    return Cap(
+        float(score), scoring.published(raw), f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not ready"
     )
 
 
@@ -187,7 +204,7 @@ def _cap_reason(id: str, checks: Iterable[CheckResult]) -> str:
 def _notes(state: State, checks: Sequence[CheckResult]) -> str:
     """One line for the table: the finding that costs most, and how many more there are."""
     if state is State.NOT_CONFIGURED:
-        return next((check.message for check in checks), "not configured")
+        return min(checks, key=lambda check: check.severity.rank).message
     wrong = sorted(
         (check for check in checks if check.status in ATTENTION and check.severity.rank < 4),
         key=lambda check: (check.severity.rank - (0 if check.status is Status.WARN else 1), -_lost(check)),

@@ -126,7 +126,7 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
                 return untested(f"needs {entry.needs} in the configuration")
             missing.append(entry.needs)
         elif entry.facts is None:
-            return Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege or spec.privilege))
+            return Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege))
         else:
             arguments[name] = entry.facts
     if missing and not any(isinstance(value, Facts) for value in arguments.values()):

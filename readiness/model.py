@@ -271,6 +271,7 @@ class Report:
     coverage: float | None
     upper_bound: float | None
     unwaived_score: float | None
+    cap: Cap | None
     components: tuple[Component, ...]
     checks: tuple[CheckResult, ...]
     checklist: tuple[ChecklistItem, ...]

@@ -79,6 +79,9 @@ class ComponentScore:
 
 @dataclass(frozen=True, slots=True)
 class OverallScore:
+    """`raw` is before the ceiling that a component rated ❌ imposes."""
+
+    raw: Fraction | None
     score: Fraction | None
     coverage: Fraction | None
     upper_bound: Fraction | None
@@ -162,9 +165,13 @@ def _mean(scores: Mapping[str, Fraction], weights: Mapping[str, Fraction]) -> Fr
     total = sum((weights.get(id, Fraction(1)) for id in scores), Fraction(0))
     if total == 0:
         return None
-    mean = sum((weights.get(id, Fraction(1)) * score for id, score in scores.items()), Fraction(0)) / total
+    return sum((weights.get(id, Fraction(1)) * score for id, score in scores.items()), Fraction(0)) / total
+
+
+def _capped_mean(scores: Mapping[str, Fraction], weights: Mapping[str, Fraction]) -> Fraction | None:
+    mean = _mean(scores, weights)
     not_ready = any(rating(published(score)) is Rating.NOT_READY for score in scores.values())
-    return min(mean, GRAVE_CEILING) if not_ready else mean
+    return min(mean, GRAVE_CEILING) if mean is not None and not_ready else mean
 
 
 def overall(
@@ -179,9 +186,10 @@ def overall(
     assessed = sum(item.weight for item in counted if item.status in ASSESSED)
     reachable = sum(item.weight for item in counted if item.status in COUNTED or item.status is Status.UNTESTED)
     return OverallScore(
-        score=_mean(scores, weights),
+        raw=_mean(scores, weights),
+        score=_capped_mean(scores, weights),
         coverage=Fraction(assessed, reachable) if reachable else None,
-        upper_bound=_mean(best, weights),
+        upper_bound=_capped_mean(best, weights),
     )
 
 
@@ -256,7 +264,7 @@ class Scoreboard:
             for id, entry in self.components.items()
             if entry.state is not State.NOT_CONFIGURED
         }
-        return _mean(scores | {item.component: worth[item.component][item.id]}, self.weights) or Fraction(0)
+        return _capped_mean(scores | {item.component: worth[item.component][item.id]}, self.weights) or Fraction(0)
 
     def _published(self) -> float:
         return published(self.overall.score) if self.overall.score is not None else 0.0

@@ -29,7 +29,7 @@ CHECK = CheckResult("database.a", "database", "A", Severity.HIGH, Status.FAIL, "
 REPORT = Report(
     schema_version="1", tool=Tool("readiness", "0", "1", ()), service="s", environment="e", target="t",
     started_at="2026-01-01T00:00:00+00:00", duration_seconds=1, interrupted=False, incomplete=False, score=7.5,
-    headline=7, target_score=9, rating=Rating.NEEDS_WORK, coverage=0.93, upper_bound=8, unwaived_score=7.5,
+    headline=7, target_score=9, rating=Rating.NEEDS_WORK, coverage=0.93, upper_bound=8, unwaived_score=7.5, cap=None,
     components=(DATABASE,), checks=(CHECK,), checklist=(), expectations=(), architecture=Architecture(),
     path_to_target=(), gate=Gate(None), waivers=(), absences={}, notices=(), facts={},
 )  # fmt: skip

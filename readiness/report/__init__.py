@@ -58,12 +58,13 @@ def target(output: str) -> tuple[str, Path | None]:
     if rest == "-":
         return name or "json", None
     path = Path(rest)
-    format = name or _format_of(path)
+    format = name or format_of(path)
     writable(path)
     return format, path
 
 
-def _format_of(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """The name of the format that a file's extension asks for. Raises ConfigError where none does."""
     for format in FORMATS.values():
         if path.suffix.lower() in format.extensions:
             return format.name

@@ -1,0 +1,80 @@
+"""The report as one HTML file that loads nothing: styles and script inside, allowed by their hashes alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, TemplateNotFound
+from markupsafe import Markup, escape
+
+from readiness.errors import ConfigError
+from readiness.model import Report
+from readiness.report.templates import environment, fill
+from readiness.report.text import clean, cut, https, one_line
+from readiness.report.wording import evidence
+
+TEMPLATE = "report.html.j2"
+EVIDENCE_BYTES = 4000  # a check
+ALL_EVIDENCE_BYTES = 250_000  # the report: browsers choke on audits that quote everything
+LONGEST = 5000  # characters of one value
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+def render(report: Report, template_dir: Path | None = None) -> str:
+    """The report as HTML. Raises ConfigError where a template of `template_dir` cannot be used."""
+    made = environment(template_dir, finalize=_finalize)
+    made.filters |= {"prose": prose, "cut": cut, "line": one_line, "https": https, "anchor": anchor}
+    quoting = sum(bool(check.evidence) for check in report.checks)
+    limit = min(EVIDENCE_BYTES, ALL_EVIDENCE_BYTES // max(1, quoting))
+    made.globals |= {
+        "evidence": partial(evidence, limit=limit),
+        "style": _inline(made, "report.css", "style"),
+        "script": _inline(made, "report.js", "script"),
+    }
+    made.globals["policy"] = (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"style-src {_hash(made, 'report.css')}; script-src {_hash(made, 'report.js')}"
+    )
+    return fill(made, TEMPLATE, {"report": report})
+
+
+def _finalize(value: object) -> object:
+    """Every value of the report passes here before it is escaped."""
+    return clean(cut(value, LONGEST)) if type(value) is str else value
+
+
+def _source(made: Environment, name: str) -> str:
+    assert made.loader is not None
+    try:
+        source, _, _ = made.loader.get_source(made, name)
+    except TemplateNotFound:
+        raise ConfigError(f"no template {name}", place=TEMPLATE) from None
+    return "\n" + source.strip() + "\n"
+
+
+def _inline(made: Environment, name: str, tag: str) -> Markup:
+    source = _source(made, name)
+    if f"</{tag}" in source.lower():
+        raise ConfigError(f"contains </{tag}>, which would end it", place=name)
+    return Markup(f"<{tag}>{source}</{tag}>")
+
+
+def _hash(made: Environment, name: str) -> str:
+    digest = hashlib.sha256(_source(made, name).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def anchor(id: str) -> str:
+    """The id of a check as the end of an element's id and of the link to it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", id)[:120]
+
+
+def prose(text: str) -> Markup:
+    """Escaped text with its paragraphs kept, and `words in backticks` as code."""
+    paragraphs = filter(None, (one_line(clean(part)) for part in re.split(r"\n\s*\n", text)))
+    marked = (_CODE.sub(r"<code>\1</code>", str(escape(paragraph))) for paragraph in paragraphs)
+    return Markup("".join(f"<p>{paragraph}</p>" for paragraph in marked))

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from readiness.errors import ConfigError
+from readiness.model import Report
+from readiness.report import render
+from readiness.report.text import UNSAFE
+
+from .hostile import TEXT, hostile
+from .sample import REPORTS, WRONG, assessment, outage, partial
+
+VOID = {"meta", "input", "br", "img", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text of the page, and what the browser would fetch or run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.inline: dict[str, str] = {}
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("style", "script"):
+            self.inline[self.open[-1]] = data
+        else:
+            self.text.append(data)
+
+    def values(self, attribute: str) -> list[str]:
+        return [str(attributes[attribute]) for _, attributes in self.tags if attribute in attributes]
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render(assessment(), "html"))
+
+
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    golden("assessment.1.html", render(assessment(), "html"))
+
+
+@pytest.mark.parametrize("make", REPORTS.values())
+def test_well_formed_with_unique_ids_and_links_that_lead_somewhere(make: Callable[[], Report]) -> None:
+    page = Page(render(make(), "html"))
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    for link in page.values("href"):
+        assert link.startswith("https://") or link.removeprefix("#") in ids, link
+
+
+def test_it_loads_nothing(page: Page) -> None:
+    assert not page.values("src")
+    assert not page.values("srcset")
+    assert not {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object", "embed", "base", "audio", "video"}
+    references = {check.reference for check in assessment().checks}
+    outside = [link for link in page.values("href") if not link.startswith("#")]
+    assert outside
+    assert set(outside) <= references
+    for style in (page.inline["style"],):
+        assert "url(" not in style
+        assert "@import" not in style
+    assert not re.search(r"fetch\(|XMLHttpRequest|import\(|eval\(|innerHTML", page.inline["script"])
+
+
+def test_only_its_own_script_and_style_may_run(page: Page) -> None:
+    policy = next(
+        a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    for tag, source in page.inline.items():
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_every_section_is_there(page: Page) -> None:
+    sections = {"verdict", "components", "strengths", "findings", "path", "checklist", "expectations", "architecture"}
+    assert sections | {"limits", "gate", "checks", "run"} <= set(page.values("id"))
+    assert {f"check-{check.id}" for check in assessment().checks} <= set(page.values("id"))
+    text = " ".join(" ".join(page.text).split())
+    assert "8 /10 8.4" in text
+    assert "Needs work before production" in text
+    assert "Without 2 waivers 6.9" in text
+    assert "3 checks blocked by monitoring.prometheus.reach" in text
+    assert "Needs clusterMonitor." in text
+    assert "+0.4 overall, +1.4 Monitoring if fixed" in text
+    assert text.index("/health answers 200") < text.index("no profiler or slow query log", text.index("Findings"))
+
+
+def test_readable_without_a_score() -> None:
+    text = " ".join(Page(render(partial(), "html")).text)
+    assert "Not scored: 5 of 6 components not run" in text
+    assert "interrupted" in text
+    assert "incomplete" in " ".join(Page(render(outage(), "html")).text)
+
+
+@pytest.mark.parametrize("make", REPORTS.values())
+def test_hostile_text_is_text(make: Callable[[], Report]) -> None:
+    html = render(hostile(make()), "html")
+    page = Page(html)
+    assert not UNSAFE.search(html)
+    assert "\r" not in html
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "img" not in {tag for tag, _ in page.tags}
+    assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert all(link.startswith("#") for link in page.values("href"))
+    assert "49" not in "".join(page.text)
+    assert "{{7*7}}" in "".join(page.text)
+    assert "<script>alert(1)</script>" in "".join(page.text)
+
+
+def test_text_that_ends_the_script_or_the_style() -> None:
+    for text in ("</script><script>alert(1)</script>", "</style><style>*{}", "--><b>", "]]>", "'\"><b>"):
+        page = Page(render(hostile(assessment(), text), "html"))
+        assert set(page.inline) == {"script", "style"}
+        assert "b" not in [tag for tag, attributes in page.tags if attributes == {"onclick": None}]
+        assert [tag for tag, _ in page.tags].count("style") == 1
+
+
+def test_a_large_audit_stays_small() -> None:
+    quote = TEXT * 200  # 100 kB, and most of it grows when escaped
+    checks = tuple(
+        replace(
+            WRONG[n % len(WRONG)],
+            id=f"database.many.n{n}",
+            evidence={"raw": quote, "rows": [quote] * 20},
+            message=quote,
+        )
+        for n in range(200)
+    )
+    html = render(replace(assessment(), checks=checks), "html")
+    assert len(html.encode()) < 1_000_000
+    assert "the JSON report has the full evidence" in html
+
+
+def test_a_user_template_replaces_or_extends_ours(tmp_path: Path) -> None:
+    (tmp_path / "report.html.j2").write_text(
+        '{% extends "readiness/report.html.j2" %}{% block footer %}<p>ACME {{ report.service }}</p>{% endblock %}'
+    )
+    (tmp_path / "report.css").write_text("body { color: navy }")
+    html = render(hostile(assessment()), "html", tmp_path)
+    page = Page(html)
+    assert "ACME" in html
+    assert page.inline["style"].strip() == "body { color: navy }"
+    assert [tag for tag, _ in page.tags].count("script") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "place", "message"),
+    [
+        ("report.html.j2", "line\n{{ report.nothing }}", "report.html.j2:2", "nothing"),
+        ("report.html.j2", "line\n\n{% if %}", "report.html.j2:3", "Expected an expression"),
+        ("report.html.j2", "{% include 'missing.j2' %}", "report.html.j2", "missing.j2"),
+        ("report.html.j2", "{{ 1 / 0 }}", "report.html.j2:1", "ZeroDivisionError"),
+        ("macros.html.j2", "{% macro icons() %}\n{{ oops }}{% endmacro %}", "macros.html.j2:2", "oops"),
+        ("report.js", "'</script>'", "report.js", "would end it"),
+    ],
+)
+def test_errors_of_a_user_template_name_file_and_line(
+    tmp_path: Path, file: str, content: str, place: str, message: str
+) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        render(assessment(), "html", tmp_path)
+    assert caught.value.place.endswith(place)
+    assert message in caught.value.message
+
+
+def test_a_missing_folder_of_templates(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no folder"):
+        render(assessment(), "html", tmp_path / "nowhere")
