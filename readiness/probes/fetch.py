@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -40,7 +41,8 @@ class Fetcher:
         """`path` on the service, below the base URL's own path; a full URL stays as it is."""
         if path.startswith(("http://", "https://")):
             return path
-        return str(self._base.copy_with(raw_path=(self._base.path.rstrip("/") + path).encode()))
+        joined = quote(self._base.path.rstrip("/"), safe=_KEPT) + quote(path, safe=_KEPT)
+        return str(self._base.copy_with(raw_path=joined.encode()))
 
     async def get(self, path: str, **more: Mapping[str, str] | int | None) -> Exchange:
         return await self.request("GET", path, **more)  # type: ignore[arg-type]
@@ -116,12 +118,16 @@ class Fetcher:
         return bytes(kept), size, size > len(kept)
 
 
+_KEPT = "%/:?#[]@!$&'()*+,;=~\"<>"  # what quote() leaves alone: paths come ready to send, but for foreign letters
 _OWN_HEADERS = {"user-agent", "accept", "accept-encoding", "connection", "host"}
 
 
 @contextlib.asynccontextmanager
-async def fetcher(settings: HttpSettings, context: Context) -> AsyncIterator[Fetcher]:
-    """A `Fetcher` for the configured service, with its headers and its private CA."""
+async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = False) -> AsyncIterator[Fetcher]:
+    """A `Fetcher` for the configured service, with its headers and its private CA.
+
+    `fresh` opens a connection for every request, so that a balancer may choose each time.
+    """
     assert settings.url is not None  # the engine runs no probe whose key is missing
     headers = {"User-Agent": context.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
     headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
@@ -129,7 +135,7 @@ async def fetcher(settings: HttpSettings, context: Context) -> AsyncIterator[Fet
         headers=headers,
         verify=tls_context(settings),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx.Limits(max_connections=PARALLEL),
+        limits=httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0 if fresh else None),
         trust_env=False,
         follow_redirects=False,
     ) as client:

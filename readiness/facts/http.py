@@ -1,0 +1,190 @@
+"""What a handful of ordinary, broken and anonymous requests told about the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from readiness.facts.base import ABSENT, Fact, Facts, maybe
+from readiness.facts.exchange import Exchange
+
+Network = Literal["loopback", "private", "public"]
+
+
+class PathAnswer(Facts):
+    """The answer of one path."""
+
+    path: str
+    answer: Fact[Exchange] = ABSENT
+
+
+class CorsAnswer(Facts):
+    """The answer to a request with a foreign `origin`; `preflight` tells that it was an OPTIONS request."""
+
+    path: str
+    origin: str
+    preflight: bool = False
+    answer: Fact[Exchange] = ABSENT
+
+
+class Attempt(Facts):
+    """A request without a credential, or with a worthless one.
+
+    `same_body` compares its answer with the authorised one, `like_unknown` with what unknown paths get; `login_form`
+    tells that it asks for a password.
+    """
+
+    answer: Fact[Exchange] = ABSENT
+    same_body: Fact[bool] = ABSENT
+    like_unknown: bool = False
+    login_form: bool = False
+
+
+class ProtectedPath(Facts):
+    """A path that must refuse strangers. The bodies of answers below 400 are left out: they belong to somebody.
+
+    `authorised` was sent with the configured headers, and is absent where there are none. `garbage` carried a bearer
+    token that is none, `unsigned` a JWT with the algorithm "none"; both are tried on the first paths only.
+    """
+
+    path: str
+    anonymous: Attempt = Attempt()
+    garbage: Attempt | None = None
+    unsigned: Attempt | None = None
+    authorised: Fact[Exchange] = ABSENT
+
+    def attempts(self) -> Iterator[tuple[str, Attempt]]:
+        """What was tried without the right credential."""
+        for name in ("anonymous", "garbage", "unsigned"):
+            attempt: Attempt | None = getattr(self, name)
+            if attempt is not None:
+                yield name, attempt
+
+
+class WritablePath(Facts):
+    """Answers to bodies that cannot validate, on a path that the user named for them.
+
+    `malformed` was cut-off JSON by POST, `patched` the same by PATCH, `wrong_type` cut-off XML declared as such,
+    `oversized` 1.5 MiB of cut-off JSON.
+    """
+
+    path: str
+    malformed: Fact[Exchange] = ABSENT
+    patched: Fact[Exchange] = ABSENT
+    wrong_type: Fact[Exchange] = ABSENT
+    oversized: Fact[Exchange] = ABSENT
+
+
+class ExposedPath(Facts):
+    """What an anonymous request for a file that must not be served got; its content is not kept.
+
+    `signature` tells whether the content began as such a file does, `like_unknown` whether it equals what unknown paths
+    get.
+    """
+
+    path: str
+    status: Fact[int] = ABSENT
+    media_type: str = ""
+    signature: bool = False
+    like_unknown: bool = False
+
+
+class HttpFacts(Facts):
+    """One service. Every exchange is with the configured headers unless its field says otherwise.
+
+    `profile` was guessed unless `profile_configured`. `network` is where the host's addresses lie. `checked_at` is the
+    time of the probe in seconds since 1970. `limited` is the 429 after which nothing more was asked. `closed` names the
+    fields whose request the server answered by closing the connection, `left_out` the configured paths that found no
+    place within the budget of requests.
+    """
+
+    base: str
+    profile: Literal["web", "api", "internal"] = "web"
+    profile_configured: bool = False
+    network: Network = "public"
+    canary: str = ""
+    checked_at: float = 0.0
+    requests: int = 0
+    credentials: bool = False
+
+    root: Fact[Exchange] = ABSENT
+    chain: tuple[Exchange, ...] = ()
+    root_again: Fact[Exchange] = ABSENT
+    not_found: Fact[Exchange] = ABSENT
+    not_found_html: Fact[Exchange] = ABSENT
+    not_found_api: Fact[Exchange] = ABSENT
+    not_found_file: Fact[Exchange] = ABSENT
+    options: Fact[Exchange] = ABSENT
+    head: Fact[Exchange] = ABSENT
+    malformed: Fact[Exchange] = ABSENT
+    encoding: Fact[Exchange] = ABSENT
+    large_header: Fact[Exchange] = ABSENT
+    asset: Fact[Exchange] = ABSENT
+    limited: Fact[Exchange] = ABSENT
+
+    endpoints: tuple[PathAnswer, ...] = ()
+    cors: tuple[CorsAnswer, ...] = ()
+    protected: tuple[ProtectedPath, ...] = ()
+    writable: tuple[WritablePath, ...] = ()
+    reflected: tuple[PathAnswer, ...] = ()
+    exposed: tuple[ExposedPath, ...] = ()
+    closed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def https(self) -> bool:
+        return self.base.startswith("https://")
+
+    @property
+    def auth_wall(self) -> bool:
+        """Whether even unknown paths ask for a credential, so that nothing behind it could be seen."""
+        return self.not_found.status in (401, 403) and self.not_found_html.status in (401, 403)
+
+    def answers(self) -> Iterator[tuple[str, Exchange]]:
+        """Every exchange there is, with a name for messages."""
+        for number, hop in enumerate(self.chain, 1):
+            yield f"redirect {number}", hop
+        for name, label in _LABELS.items():
+            yield from _present(self, name, label)
+        for endpoint in self.endpoints:
+            yield from _present(endpoint, "answer", endpoint.path)
+        for cors in self.cors:
+            yield from _present(cors, "answer", f"{cors.path} with a foreign origin")
+        for path in self.protected:
+            for name, attempt in path.attempts():
+                yield from _present(attempt, "answer", f"{path.path} {name}")
+            yield from _present(path, "authorised", f"{path.path} authorised")
+        for body in self.writable:
+            for name in ("malformed", "patched", "wrong_type", "oversized"):
+                yield from _present(body, name, f"{body.path} {name.replace('_', ' ')}")
+        for reflected in self.reflected:
+            yield from _present(reflected, "answer", f"{reflected.path} with a marker")
+
+
+_LABELS = {
+    "root": "root",
+    "root_again": "root",
+    "not_found": "unknown path",
+    "not_found_html": "unknown page",
+    "not_found_api": "unknown endpoint",
+    "not_found_file": "unknown file",
+    "options": "OPTIONS",
+    "head": "HEAD",
+    "malformed": "malformed JSON",
+    "encoding": "bad percent-encoding",
+    "large_header": "20 kB header",
+    "asset": "asset",
+    "limited": "a request too many",
+}
+
+
+def seen(facts: Facts, name: str) -> Exchange | None:
+    """The exchange in that field, or None where it is absent."""
+    value = maybe(lambda: getattr(facts, name))
+    return value if isinstance(value, Exchange) else None
+
+
+def _present(facts: Facts, name: str, label: str) -> Iterator[tuple[str, Exchange]]:
+    answer = seen(facts, name)
+    if answer is not None:
+        yield label, answer

@@ -1,0 +1,392 @@
+"""A few dozen single requests to the service: ordinary ones, broken ones, and ones without a credential.
+
+Only GET, HEAD and OPTIONS go to paths that may exist. A body goes to an invented path, or to one that the user named
+for bodies, and never validates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+
+from readiness.api import Context, HttpSettings, ProbeError, absent, probe
+from readiness.facts.base import Absent
+from readiness.facts.exchange import Exchange
+from readiness.facts.http import (
+    Attempt,
+    CorsAnswer,
+    ExposedPath,
+    HttpFacts,
+    Network,
+    PathAnswer,
+    ProtectedPath,
+    WritablePath,
+)
+from readiness.headers import cookies
+from readiness.probes.fetch import PARALLEL, Fetcher, fetcher
+
+Answer = Exchange | Absent
+
+MOST_REQUESTS = 58
+MOST_ENDPOINTS, MOST_PROTECTED, MOST_FORGERIES, MOST_WRITABLE = 6, 6, 2, 2
+MOST_REDIRECTS = 3
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"}
+JSON = {"Accept": "application/json"}
+CUT_OFF_JSON = b'{"a": '
+OVERSIZED = b'{"a": "' + b"x" * 1_572_864
+LARGE_HEADER = 20_480
+UNSIGNED_JWT = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJyZWFkaW5lc3MiLCJleHAiOjQxMDI0NDQ4MDB9."
+EXPOSED: Mapping[str, re.Pattern[str]] = {
+    "/.git/HEAD": re.compile(r"(ref: refs/\S+|[0-9a-f]{40})\s*\Z"),
+    "/.env": re.compile(r"([ \t]*(#.*)?\n)*(export )?[A-Za-z_]\w*=.*\n(.*\n)*?(export )?[A-Za-z_]\w*="),
+    "/actuator/env": re.compile(r'\s*\{.*"propertySources"', re.DOTALL),
+    "/backup.sql": re.compile(r"(.*\n){0,40}?\s*(CREATE TABLE|INSERT INTO|-- .*\bdump\b)"),
+}
+_LOGIN = re.compile(r"<input[^<>]{0,200}type\s*=\s*[\"']?password", re.IGNORECASE)
+_ASSET = re.compile(r"(?:src|href)\s{0,9}=\s{0,9}[\"']?([^\"'\s<>?#]{1,300}\.(?:m?js|css)\b[^\"'\s<>]{0,100})", re.I)
+
+
+class _Asker:
+    """Sends requests within the budget, four at a time. What fails becomes an absent fact with the reason.
+
+    After a 429, or three plain requests in a row that end in a server error, it sends nothing more.
+    """
+
+    def __init__(self, fetch: Fetcher) -> None:
+        self.fetch = fetch
+        self.sent = 0
+        self.closed: list[str] = []
+        self.limited: Answer = _missing("the service did not answer 429")
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._failing = 0
+        self._stop = ""
+
+    async def __call__(self, name: str, method: str, path: str, *, broken: bool = False, **more: Any) -> Answer:
+        """`name` is the field that this is for. A `broken` request, or one for an unknown path, may end in a 5xx."""
+        async with self._slots:
+            for last in (False, True):
+                if self.sent >= MOST_REQUESTS:
+                    self._stop = f"the budget of {MOST_REQUESTS} requests is used up"
+                if self._stop:
+                    return _missing(f"not asked: {self._stop}")
+                self.sent += 1
+                try:
+                    answer = await self.fetch.request(method, path, **more)
+                except ProbeError as error:
+                    # A kept connection may have been closed at this very moment, so once more.
+                    if not _disconnected(error):
+                        return _missing(error.reason)
+                    if last:
+                        self.closed.append(name)
+                        return _missing(error.reason)
+                except (httpx.InvalidURL, ValueError):
+                    return _missing(f"{method} {path[:80]}: not a URL")
+                else:
+                    return self._noted(_masked(answer), broken)
+            raise AssertionError("unreachable")
+
+    def _noted(self, answer: Exchange, broken: bool) -> Answer:
+        if answer.status == 429:  # an answer to how often we ask, not to what
+            self._stop = "the service answered 429 Too Many Requests"
+            self.limited = answer
+            return _missing(self._stop)
+        if not broken:
+            self._failing = self._failing + 1 if answer.status >= 500 else 0
+            if self._failing >= 3:
+                self._stop = "three answers in a row were server errors"
+        return answer
+
+
+@probe(needs="http.url")
+async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
+    """Root, unknown paths and endpoints as they are, then the same with what clients should not send."""
+    assert settings.url is not None
+    network = asyncio.create_task(network_of(settings.url))
+    async with fetcher(settings, context) as fetch:
+        ask = _Asker(fetch)
+        root, chain = await _root(ask, settings.url)
+        baseline = await _baseline(ask, settings, context.canary)
+        unknown = [answer.body for answer in baseline.values() if isinstance(answer, Exchange)]
+        parts = await asyncio.gather(
+            _ordinary(ask, root),
+            _broken(ask, root, context.canary),
+            _endpoints(ask, settings.endpoints),
+            _cors(ask, root, settings),
+            _reflected(ask, root, settings, context.canary),
+            _exposed(ask, unknown),
+            _protected(ask, settings, unknown),
+            _writable(ask, settings.writable),
+        )
+    found = {name: value for part in parts for name, value in part.items()}
+    return HttpFacts(
+        base=settings.url,
+        profile=settings.profile or _guess(root, baseline, found["endpoints"]),
+        profile_configured=settings.profile is not None,
+        network=await network,
+        canary=context.canary,
+        checked_at=time.time(),
+        requests=ask.sent,
+        credentials=bool(settings.headers),
+        root=root,
+        chain=tuple(chain),
+        limited=ask.limited,
+        closed=tuple(ask.closed),
+        left_out=(
+            *settings.endpoints[MOST_ENDPOINTS:],
+            *settings.protected[MOST_PROTECTED:],
+            *settings.writable[MOST_WRITABLE:],
+        ),
+        **baseline,
+        **found,
+    )
+
+
+async def network_of(url: str) -> Network:
+    """Where the addresses of the URL's host lie; "public" unless all of them are private or loopback."""
+    host = httpx.URL(url).host
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    except (OSError, ValueError, UnicodeError):
+        return "public"
+    if addresses and all(address.is_loopback for address in addresses):
+        return "loopback"
+    return "private" if addresses and all(not address.is_global for address in addresses) else "public"
+
+
+async def _root(ask: _Asker, url: str) -> tuple[Exchange, list[Exchange]]:
+    """The root after redirects within its origin, and the redirects."""
+    chain: list[Exchange] = []
+    while True:
+        answer = await ask("root", "GET", url, headers=BROWSER)
+        if isinstance(answer, Absent):
+            raise ProbeError(answer.reason)
+        target = _redirect(answer)
+        if target is None or len(chain) == MOST_REDIRECTS:
+            return answer, chain
+        chain.append(answer)
+        url = target
+
+
+def _redirect(answer: Exchange) -> str | None:
+    """Where a redirect within the same origin leads, or None."""
+    location = answer.header("location")
+    if answer.status not in (301, 302, 303, 307, 308) or location is None:
+        return None
+    try:
+        here = httpx.URL(answer.url)
+        target = here.join(location).copy_with(fragment=None)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    same = (here.scheme, here.host, here.port) == (target.scheme, target.host, target.port)
+    return str(target) if same and target.host and not target.userinfo else None
+
+
+async def _baseline(ask: _Asker, settings: HttpSettings, canary: str) -> dict[str, Any]:
+    """What paths get that do not exist: every later "found" is held against these."""
+    folder = settings.endpoints[0].partition("?")[0].rpartition("/")[0] if settings.endpoints else "/api"
+    return await _together(
+        not_found=ask("not_found", "GET", _unknown(canary), headers=JSON, broken=True),
+        not_found_html=ask("not_found_html", "GET", _unknown(canary), headers=BROWSER, broken=True),
+        not_found_api=ask("not_found_api", "GET", (folder or "/api") + _unknown(canary), headers=JSON, broken=True),
+        not_found_file=ask("not_found_file", "GET", f"{_unknown(canary)}/deep.txt", anonymous=True, broken=True),
+    )
+
+
+async def _ordinary(ask: _Asker, root: Exchange) -> dict[str, Any]:
+    found = _ASSET.search(root.body) if root.media_type == "text/html" else None
+    asset = str(httpx.URL(root.url).join(found[1])) if found and _joins(root.url, found[1]) else None
+    answers = await _together(
+        root_again=ask("root_again", "GET", root.url, headers=BROWSER),
+        head=ask("head", "HEAD", root.url, headers=BROWSER),
+        options=ask("options", "OPTIONS", root.url),
+    )
+    if asset is not None:
+        answers["asset"] = await ask("asset", "GET", asset, keep=1024, anonymous=True)
+    else:
+        answers["asset"] = _missing("the root names no script or style sheet of its own origin")
+    return answers
+
+
+def _joins(base: str, reference: str) -> bool:
+    try:
+        here, target = httpx.URL(base), httpx.URL(base).join(reference)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return (here.scheme, here.host, here.port) == (target.scheme, target.host, target.port)
+
+
+async def _broken(ask: _Asker, root: Exchange, canary: str) -> dict[str, Any]:
+    """Requests that only a broken or hostile client sends; bodies to an invented path alone."""
+    json_type = {"Content-Type": "application/json", **JSON}
+    answers = await _together(
+        malformed=ask("malformed", "POST", _unknown(canary), headers=json_type, content=CUT_OFF_JSON, broken=True),
+        encoding=ask("encoding", "GET", "/%E0%A4%A", headers=JSON, broken=True),
+        large_header=ask(
+            "large_header", "GET", root.url, headers={"X-Readiness": "a" * LARGE_HEADER, **BROWSER}, broken=True
+        ),
+    )
+    large = answers["large_header"]
+    if isinstance(large, Exchange):
+        answers["large_header"] = large.model_copy(update={"sent": {"X-Readiness": f"({LARGE_HEADER} bytes)"}})
+    return answers
+
+
+async def _endpoints(ask: _Asker, paths: tuple[str, ...]) -> dict[str, Any]:
+    asked = paths[:MOST_ENDPOINTS]
+    answers = await asyncio.gather(*(ask("endpoints", "GET", path, headers=JSON) for path in asked))
+    return {"endpoints": tuple(PathAnswer(path=p, answer=a) for p, a in zip(asked, answers, strict=True))}
+
+
+async def _cors(ask: _Asker, root: Exchange, settings: HttpSettings) -> dict[str, Any]:
+    """Foreign origins: an invented one, the one of sandboxed frames, and two that only resemble the own."""
+    host = httpx.URL(root.url).host
+    main = settings.endpoints[0] if settings.endpoints else root.url
+    asked = [(main, o, False) for o in ("https://rdy.invalid", "null", f"https://{host}.rdy.invalid")]
+    asked.append((main, "https://rdy.invalid", True))
+    if main != root.url:
+        asked.append((root.url, "https://rdy.invalid", False))
+
+    async def one(path: str, origin: str, preflight: bool) -> CorsAnswer:
+        headers = {"Origin": origin, **JSON}
+        if preflight:
+            headers |= {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+        answer = await ask("cors", "OPTIONS" if preflight else "GET", path, headers=headers, keep=1024)
+        return CorsAnswer(path=_shown(path), origin=origin, preflight=preflight, answer=answer)
+
+    return {"cors": tuple(await asyncio.gather(*(one(*arguments) for arguments in asked)))}
+
+
+async def _reflected(ask: _Asker, root: Exchange, settings: HttpSettings, canary: str) -> dict[str, Any]:
+    """A marker with the characters that break out of HTML, in a query value."""
+    asked = [root.url, _unknown(canary), *settings.endpoints[:1]]
+    query = f"rdy={canary}'%22%3Cx7%3E"
+
+    async def one(path: str) -> PathAnswer:
+        answer = await ask(
+            "reflected", "GET", f"{path}{'&' if '?' in path else '?'}{query}", headers=BROWSER, broken=True
+        )
+        return PathAnswer(path=_shown(path), answer=answer)
+
+    return {"reflected": tuple(await asyncio.gather(*map(one, asked)))}
+
+
+async def _exposed(ask: _Asker, unknown: list[str]) -> dict[str, Any]:
+    async def one(path: str, signature: re.Pattern[str]) -> ExposedPath:
+        answer = await ask(
+            "exposed", "GET", path, headers={"Range": "bytes=0-1023"}, keep=1024, anonymous=True, broken=True
+        )
+        if isinstance(answer, Absent):
+            return ExposedPath(path=path, status=answer)
+        return ExposedPath(
+            path=path,
+            status=answer.status,
+            media_type=answer.media_type,
+            signature=signature.match(answer.body.replace("\r\n", "\n")) is not None,
+            like_unknown=any(answer.body == body[: len(answer.body)] for body in unknown if answer.body),
+        )
+
+    return {"exposed": tuple(await asyncio.gather(*(one(path, signature) for path, signature in EXPOSED.items())))}
+
+
+async def _protected(ask: _Asker, settings: HttpSettings, unknown: list[str]) -> dict[str, Any]:
+    forged = {"garbage": "Bearer rdy-garbage", "unsigned": f"Bearer {UNSIGNED_JWT}"}
+
+    async def one(number: int, path: str) -> ProtectedPath:
+        authorised: Answer = _missing("no http.headers are configured")
+        if settings.headers:
+            authorised = await ask("protected", "GET", path, headers=JSON)
+        attempts = {"anonymous": await ask("protected", "GET", path, headers=JSON, anonymous=True)}
+        for name, value in forged.items() if number < MOST_FORGERIES else ():
+            headers = {"Authorization": value, **JSON}
+            attempts[name] = await ask("protected", "GET", path, headers=headers, anonymous=True, broken=True)
+        made = {name: _attempt(answer, authorised, unknown) for name, answer in attempts.items()}
+        return ProtectedPath(path=path, authorised=_without_body(authorised), **made)
+
+    paths = settings.protected[:MOST_PROTECTED]
+    return {"protected": tuple(await asyncio.gather(*(one(n, path) for n, path in enumerate(paths))))}
+
+
+def _attempt(answer: Answer, authorised: Answer, unknown: list[str]) -> Attempt:
+    if isinstance(answer, Absent):
+        return Attempt(answer=answer)
+    return Attempt(
+        answer=_without_body(answer),
+        same_body=authorised if isinstance(authorised, Absent) else answer.body == authorised.body,
+        like_unknown=bool(answer.body) and answer.body in unknown,
+        login_form=_LOGIN.search(answer.body) is not None,
+    )
+
+
+async def _writable(ask: _Asker, paths: tuple[str, ...]) -> dict[str, Any]:
+    json_type, xml_type = ({"Content-Type": f"application/{kind}", **JSON} for kind in ("json", "xml"))
+
+    async def one(path: str) -> WritablePath:
+        answers = await _together(
+            malformed=ask("malformed", "POST", path, headers=json_type, content=CUT_OFF_JSON, broken=True),
+            patched=ask("patched", "PATCH", path, headers=json_type, content=CUT_OFF_JSON, broken=True),
+            wrong_type=ask("wrong_type", "POST", path, headers=xml_type, content=b"<a", broken=True),
+            oversized=ask("oversized", "POST", path, headers=json_type, content=OVERSIZED, keep=4096, broken=True),
+        )
+        return WritablePath(path=path, **answers)
+
+    return {"writable": tuple(await asyncio.gather(*map(one, paths[:MOST_WRITABLE])))}
+
+
+def _guess(root: Exchange, baseline: Mapping[str, Answer], endpoints: tuple[PathAnswer, ...]) -> Literal["web", "api"]:
+    """web where a browser is served pages, api where clients are served data."""
+    others = [answer for answer in baseline.values() if isinstance(answer, Exchange)]
+    if root.media_type == "text/html" and root.ok:
+        return "web"
+    if is_json(root) or any(map(is_json, others)):
+        return "api"
+    return "web" if any(answer.media_type == "text/html" for answer in (root, *others)) else "api"
+
+
+def is_json(answer: Exchange) -> bool:
+    return answer.media_type == "application/json" or answer.media_type.endswith("+json")
+
+
+async def _together(**questions: Any) -> dict[str, Any]:
+    return dict(zip(questions, await asyncio.gather(*questions.values()), strict=True))
+
+
+def _unknown(canary: str) -> str:
+    return f"/{canary}-{secrets.token_hex(4)}"
+
+
+def _missing(reason: str) -> Absent:
+    missing = absent(reason)
+    assert isinstance(missing, Absent)
+    return missing
+
+
+def _disconnected(error: ProbeError) -> bool:
+    cause = error.__context__
+    return isinstance(cause, (httpx.ReadError, httpx.WriteError)) or (
+        isinstance(cause, httpx.RemoteProtocolError) and "disconnected" in str(cause)
+    )
+
+
+def _masked(answer: Exchange) -> Exchange:
+    """The same without the values of cookies: they may be somebody's session."""
+    headers = tuple(
+        (name, cookies.mask(value) if name.lower() == "set-cookie" else value) for name, value in answer.headers
+    )
+    return answer.model_copy(update={"headers": headers})
+
+
+def _without_body(answer: Answer) -> Answer:
+    return answer.model_copy(update={"body": ""}) if isinstance(answer, Exchange) and answer.status < 400 else answer
+
+
+def _shown(path: str) -> str:
+    """A full URL as the path that it names."""
+    return httpx.URL(path).path if path.startswith("http") else path
