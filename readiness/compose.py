@@ -53,8 +53,10 @@ class Material:
 def report(material: Material, duration_seconds: float) -> Report:
     """The report, with every figure as it is printed and gated on."""
     settings = material.settings
-    absences = {id: entry.absent for id, entry in settings.components.items() if entry.absent is not None}
-    weights = {id: Fraction(str(entry.weight)) for id, entry in settings.components.items()}
+    absences: dict[str, str] = {
+        id: entry.absent for id, entry in settings.components.items() if entry.absent is not None
+    }
+    weights: dict[str, Fraction] = {id: Fraction(str(entry.weight)) for id, entry in settings.components.items()}
     board = Scoreboard(_items(material.judged, waived=True), weights, excluded=absences)
     unwaived = Scoreboard(_items(material.judged, waived=False), weights, excluded=absences)
     checks = tuple(
@@ -166,7 +168,7 @@ def _components(
     absences: Mapping[str, str],
 ) -> Iterable[Component]:
     for id, name in COMPONENTS.items():
-        weight = settings.components[id].weight if id in settings.components else 1.0  # type: ignore[index]
+        weight = settings.components[id].weight if id in settings.components else 1.0
         own = [check for check in checks if check.component == id]
         entry = board.components.get(id)
         if entry is None:
@@ -239,11 +241,10 @@ def _state(entries: Sequence[Judged]) -> str:
 
 
 def _expectations(judged: Sequence[Judged], settings: Settings) -> Iterable[Expectation]:
-    measured = {
-        entry.spec.expectation: entry.finding.measured
-        for entry in judged
-        if entry.spec.expectation is not None and entry.finding.measured is not None
-    }
+    measured: dict[str, float] = {}
+    for entry in judged:
+        if entry.spec.expectation is not None and entry.finding.measured is not None:
+            measured.setdefault(entry.spec.expectation, entry.finding.measured)
     for metric, target in settings.expectations.model_dump().items():
         value = measured.get(metric)
         upwards = metric in ("cache_hit_rate", "concurrent_users")

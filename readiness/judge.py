@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from readiness.errors import FactMissing
-from readiness.facts.base import Facts
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.loader import in_order
 from readiness.model import Finding, Status, WaiverRecord
@@ -115,6 +114,8 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
     """One check on its own, without regard to what it requires."""
     arguments: dict[str, Any] = {}
     missing: list[str] = []
+    failure: Finding | None = None
+    available = False
     for name, wanted in spec.inputs.items():
         if issubclass(wanted.type, Section):
             arguments[name] = settings.section(wanted.type)
@@ -126,11 +127,16 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
                 return untested(f"needs {entry.needs} in the configuration")
             missing.append(entry.needs)
         elif entry.facts is None:
-            return Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege))
+            failure = failure or Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege))
+            if not wanted.optional:
+                return failure
+            # The check may do without, or find out by touching it.
+            arguments[name] = wanted.type.unavailable(entry.reason, entry.privilege)
         else:
             arguments[name] = entry.facts
-    if missing and not any(isinstance(value, Facts) for value in arguments.values()):
-        return untested(f"needs {' or '.join(missing)} in the configuration")
+            available = True
+    if not available and (failure or missing):
+        return failure or untested(f"needs {' or '.join(missing)} in the configuration")
     try:
         finding = spec.function(**arguments, **parameters)
     except FactMissing as error:

@@ -140,6 +140,23 @@ def test_what_the_configuration_does_not_give_is_untested_and_names_the_key() ->
     assert result["caching.c"].status is Status.UNTESTED
 
 
+def test_an_optional_system_that_failed_costs_only_what_touches_it() -> None:
+    def leaves_it(disk: Disk | None, other: Other) -> Finding:
+        return passed("did without")
+
+    def touches_it(disk: Disk | None, other: Other) -> Finding:
+        return passed("never" if disk is None else f"{disk.used}")
+
+    def asks(disk: Disk | None, other: Other) -> Finding:
+        return passed("never" if disk is None else f"{disk.reached()}")
+
+    specs = [make("caching.a", leaves_it), make("caching.b", touches_it), make("caching.c", asks)]
+    collection = {Disk: Collected(Outcome.FAILED, reason="no route"), Other: Collected(Outcome.COLLECTED, Other())}
+    result = judge({spec.id: spec for spec in specs}, collection, Settings(), {})
+    assert [entry.status for entry in result] == [Status.PASS, Status.ERROR, Status.ERROR]
+    assert "no route" in result[1].finding.message
+
+
 def test_settings_reach_the_check() -> None:
     def used(disk: Disk, *, at_most: float = 0.9) -> Finding:
         return expect(disk.used, what="use", at_most=at_most)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -78,6 +78,18 @@ class Facts(BaseModel):
         if type(value) is Absent:
             raise FactMissing(f"{type(self).__name__}.{name}", value.reason, value.privilege)
         return value
+
+    @classmethod
+    def unavailable(cls, reason: str, privilege: str | None = None) -> Self:
+        """A stand-in for facts that could not be collected: every field is absent, with the reason."""
+        fields: dict[str, Any] = dict.fromkeys(cls.model_fields, Absent(reason, privilege))
+        return cls.model_construct(None, **fields)
+
+    def reached(self) -> Self:
+        """These facts. Raises FactMissing where they are a stand-in: the system could not be read at all."""
+        if all(type(value) is Absent for value in self.__dict__.values()):
+            getattr(self, next(iter(type(self).model_fields)))
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data without the fields that still have their default."""

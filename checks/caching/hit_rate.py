@@ -1,0 +1,64 @@
+"""How often the cache has the answer."""
+
+from __future__ import annotations
+
+from readiness.api import Expectations, Finding, check, not_applicable, passed, scaled, show
+from readiness.facts.redis import RedisFacts
+
+
+@check(
+    id="caching.hit_rate.window",
+    component="caching",
+    severity="high",
+    phase=2,
+    item="Caching Strategy",
+    expectation="cache_hit_rate",
+    requires="caching.reach.connect",
+    privilege="+info",
+    fix="await redis.set(key, value, 'EX', 3600)  // longer times to live, normalised keys, warmed at deploy",
+    effort="days",
+    reference="https://valkey.io/commands/info/",
+    verify="redis-cli -u $REDIS_URL INFO stats | grep keyspace_  # twice: (hits2-hits1) / all lookups between",
+)
+def window(redis: RedisFacts, expectations: Expectations, *, none_below: float = 0.80) -> Finding:
+    """Lookups find what they look for.
+
+    Every miss is a query to the database. Counted over a quiet window, before the audit touches any key, and over the
+    server and those of its replicas that can be read. Below 100 lookups it cannot be judged. The target is the
+    expectation cache_hit_rate; netdata, among others, alarms below 80 %.
+    """
+    if redis.role != "cache":
+        return not_applicable(f"declared a {redis.role}: a lookup that finds nothing is no miss", role=redis.role)
+    good = expectations.cache_hit_rate
+    bad = min(none_below, good - 0.05)
+    rate = redis.hit_rate
+    evidence = {"lookups": redis.lookups, "seconds": round(redis.window.seconds, 1)}
+    return scaled(rate, good=good, bad=bad, what="hit rate", unit="%", evidence=evidence, measured=rate)
+
+
+@check(
+    id="caching.hit_rate.lifetime",
+    component="caching",
+    severity="info",
+    requires="caching.reach.connect",
+    privilege="+info",
+    fix="redis-cli -u $REDIS_URL INFO stats | grep keyspace_  # for context: the window is what is judged",
+    effort="minutes",
+    reference="https://valkey.io/commands/info/",
+    verify="redis-cli -u $REDIS_URL INFO stats | grep keyspace_",
+    verdicts=("pass",),
+)
+def lifetime(redis: RedisFacts) -> Finding:
+    """The hit rate since the server started is on record.
+
+    It mixes deployments, cold starts and restarts, so it is context and no verdict.
+    """
+    hits, misses = redis.totals.hits, redis.totals.misses
+    if hits + misses == 0:
+        return not_applicable("no lookup since the server started", keyspace_hits=0, keyspace_misses=0)
+    rate = hits / (hits + misses)
+    return passed(
+        f"{show(rate, '%')} of {hits + misses:,} lookups since the start",
+        observed=show(rate, "%"),
+        expected="for information",
+    )
