@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -83,7 +83,7 @@ class Facts(BaseModel):
     def unavailable(cls, reason: str, privilege: str | None = None) -> Self:
         """A stand-in for facts that could not be collected: every field is absent, with the reason."""
         fields: dict[str, Any] = dict.fromkeys(cls.model_fields, Absent(reason, privilege))
-        return cls.model_construct(None, **fields)
+        return cast(Self, cls.model_construct(None, **fields))
 
     def reached(self) -> Self:
         """These facts. Raises FactMissing where they are a stand-in: the system could not be read at all."""
