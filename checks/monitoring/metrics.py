@@ -1,0 +1,221 @@
+"""The metrics endpoint: that there is one, and that requests, queries and the cache can be seen in it."""
+
+from __future__ import annotations
+
+from readiness.api import Finding, check, failed, passed, show, warn
+from readiness.facts.metrics import CacheMetrics, Latency
+from readiness.facts.service import ServiceFacts
+
+_FORMATS = "https://prometheus.io/docs/instrumenting/exposition_formats/"
+_PRACTICES = "https://prometheus.io/docs/practices/instrumentation/"
+_HTTP_FIX = """const duration = new client.Histogram({
+  name: 'http_request_duration_seconds', help: 'Duration of HTTP requests in seconds',
+  labelNames: ['method', 'route', 'status_code'], buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+});"""
+_DATABASE_FIX = """const queries = new client.Histogram({
+  name: 'database_query_duration_seconds', help: 'Duration of database queries in seconds',
+  labelNames: ['collection', 'operation'],
+});
+mongo.on('commandSucceeded', (e) => queries.observe({collection, operation: e.commandName}, e.duration / 1000));
+// the client needs {monitorCommands: true}; the collection is in the command of commandStarted, by requestId"""
+
+
+@check(
+    id="monitoring.metrics.exists",
+    component="monitoring",
+    severity="critical",
+    fix="const client = require('prom-client'); client.collectDefaultMetrics();\n"
+    "app.get('/metrics', async (req, res) => {\n"
+    "  res.type(client.register.contentType).send(await client.register.metrics()); });",
+    effort="hours",
+    reference=_FORMATS,
+    verify="curl -si https://HOST/metrics | head -20",
+    phase=1,
+    item="Monitoring",
+    verdicts=("pass", "fail"),
+)
+def exists(service: ServiceFacts) -> Finding:
+    """The service exposes metrics that Prometheus can read.
+
+    Without metrics nobody sees an outage before the users do. The usual paths are asked for, or http.metrics; the
+    answer must parse and hold at least one sample. Where metrics are served on an internal port, name it in
+    http.metrics.
+    """
+    metrics = service.metrics
+    expected = "at least one sample in the Prometheus text format or OpenMetrics"
+    if metrics.state == "parsed":
+        return passed(
+            f"{metrics.path[:60]} exposes {metrics.series:,} series",
+            observed=f"{metrics.series:,} series in {metrics.family_count:,} families",
+            expected=expected,
+        )
+    if metrics.state == "missing":
+        observed = f"{metrics.path[:60]} answers {metrics.status}" if metrics.status else "no answer"
+        return failed("no metrics endpoint found", observed=f"{observed}; {metrics.problem}", expected=expected)
+    what = "holds no sample" if metrics.state == "empty" else f"is no metrics format: {metrics.problem}"
+    return failed(
+        f"{metrics.path[:40]} {what}", observed=f"{metrics.problem} as {metrics.content_type[:60]}", expected=expected
+    )
+
+
+@check(
+    id="monitoring.metrics.format",
+    component="monitoring",
+    severity="medium",
+    requires="monitoring.metrics.exists",
+    fix="Content-Type: text/plain; version=0.0.4; charset=utf-8",
+    effort="minutes",
+    reference="https://prometheus.io/docs/instrumenting/content_negotiation/",
+    verify="curl -sI https://HOST/metrics | grep -i content-type",
+    verdicts=("pass", "warn"),
+)
+def format(service: ServiceFacts) -> Finding:
+    """Metrics declare their format, and keep to it.
+
+    Prometheus 3 refuses an answer whose Content-Type does not name a format, unless the scrape configuration has a
+    fallback_scrape_protocol. What calls itself OpenMetrics is held to that stricter format.
+    """
+    metrics = service.metrics
+    declared = metrics.content_type.lower()
+    expected = "text/plain with a version, or application/openmetrics-text"
+    observed = show(metrics.content_type[:80])
+    if metrics.violation:
+        return warn(f"no valid OpenMetrics: {metrics.violation[:60]}", observed=observed, expected=expected)
+    if declared.startswith("application/openmetrics-text") or (
+        declared.startswith("text/plain") and "version=" in declared
+    ):
+        return passed(f"declared as {observed[:60]}", observed=observed, expected=expected)
+    return warn(f"the Content-Type {observed[:50]} names no version", observed=observed, expected=expected)
+
+
+@check(
+    id="monitoring.metrics.http",
+    component="monitoring",
+    severity="critical",
+    requires="monitoring.metrics.exists",
+    fix=_HTTP_FIX,
+    effort="hours",
+    reference=_PRACTICES + "#online-serving-systems",
+    verify="curl -s https://HOST/metrics | grep request_duration",
+    phase=1,
+    item="Monitoring",
+)
+def http(service: ServiceFacts) -> Finding:
+    """Rate, errors and duration of requests can be read from one histogram.
+
+    Expected is http_request_duration_seconds, or what common libraries call it, by method, route and status. A summary
+    gives no quantile over several instances, and without the status there is no error ratio.
+    """
+    return _latency(service.metrics.http, ("method", "route", "status"), "HTTP request")
+
+
+@check(
+    id="monitoring.metrics.database",
+    component="monitoring",
+    severity="high",
+    requires="monitoring.metrics.exists",
+    fix=_DATABASE_FIX,
+    effort="hours",
+    reference=_PRACTICES,
+    verify="curl -s https://HOST/metrics | grep -E 'db_|database_|mongo'",
+    phase=2,
+    item="Database Optimization",
+)
+def database(service: ServiceFacts) -> Finding:
+    """The latency of database queries can be read from a histogram, by collection and operation.
+
+    Slow requests are slow queries most of the time; this says which. Expected is database_query_duration_seconds, or
+    what common libraries call it.
+    """
+    return _latency(service.metrics.database, ("collection", "operation"), "database query")
+
+
+def _latency(latency: Latency | None, meanings: tuple[str, ...], what: str) -> Finding:
+    expected = f"a histogram in seconds by {show(meanings)}"
+    if latency is None:
+        return failed(f"no {what} latency is exposed", observed="no such family", expected=expected)
+    name = latency.family[:70]
+    missing = [meaning for meaning in meanings if meaning not in latency.labels]
+    observed = f"{latency.type} {name} by {show(tuple(latency.labels.values()))}"
+    if latency.type != "histogram":
+        return warn(f"{name} is a {latency.type[:20]}, no histogram", observed=observed, expected=expected)
+    if missing:
+        return warn(f"{name} has no label for the {missing[0]}", observed=observed, expected=expected)
+    if latency.unit != "seconds":
+        return warn(f"{name} is not in seconds", observed=observed, expected=expected)
+    return passed(f"{name} has {show(tuple(latency.labels.values()))}", observed=observed, expected=expected)
+
+
+@check(
+    id="monitoring.metrics.cache",
+    component="monitoring",
+    severity="medium",
+    requires="monitoring.metrics.exists",
+    fix="const hits = new client.Counter({name: 'cache_hits_total', help: 'Look-ups that the cache answered'});\n"
+    "const misses = new client.Counter({name: 'cache_misses_total', help: 'Look-ups that it did not answer'});",
+    effort="hours",
+    reference=_PRACTICES + "#caches",
+    verify="curl -s https://HOST/metrics | grep -i cache",
+    phase=2,
+    item="Caching Strategy",
+)
+def cache(service: ServiceFacts) -> Finding:
+    """How often the cache answers can be read from the metrics.
+
+    Expected are counters of hits and misses, which add up over instances, or a gauge cache_hit_rate between 0 and 1.
+    """
+    found: CacheMetrics | None = service.metrics.cache
+    expected = "counters of hits and misses, or a hit rate between 0 and 1"
+    if found is None:
+        return failed("no hits, misses or hit rate of a cache", observed="no such family", expected=expected)
+    names = {name: found.__dict__[name] for name in ("hits_family", "misses_family", "gauge")}
+    known = {name: value for name, value in names.items() if isinstance(value, str)}
+    if "hits_family" in known and "misses_family" in known:
+        pair = f"{known['hits_family'][:60]} and {known['misses_family'][:60]}"
+        return passed("hits and misses are counted", observed=pair, expected=expected)
+    if "gauge" not in known:
+        only = next(iter(known.values()))[:60]
+        return warn(f"only {only}, so there is no hit rate", observed=only, expected=expected)
+    value = found.gauge_value
+    observed = f"{known['gauge'][:60]} is {show(value)}"
+    if 0 <= value <= 1:
+        return passed(observed, observed=observed, expected=expected)
+    if 1 < value <= 100:
+        return warn(f"{observed}: a percentage, no ratio", observed=observed, expected=expected)
+    return failed(f"{observed}: no share of anything", observed=observed, expected=expected)
+
+
+@check(
+    id="monitoring.metrics.errors",
+    component="monitoring",
+    severity="low",
+    requires="monitoring.metrics.exists",
+    fix="label the request histogram with the status code, or count with errors_total",
+    effort="minutes",
+    reference=_PRACTICES + "#failures",
+    verify="curl -s https://HOST/metrics | grep -iE 'error|exception|status'",
+    phase=1,
+    item="Error Tracking",
+    verdicts=("pass", "fail"),
+)
+def errors(service: ServiceFacts) -> Finding:
+    """Errors are counted.
+
+    A counter of errors or exceptions, or a status on the request histogram, shows that something broke. It does not say
+    what: that is the work of an error tracker.
+    """
+    metrics = service.metrics
+    expected = "a counter of errors, or request metrics by status"
+    counters = [family.name for family in metrics.families if family.type == "counter" and _counts_errors(family.name)]
+    if counters:
+        return passed(f"{counters[0][:60]} counts errors", observed=show(tuple(counters[:5])), expected=expected)
+    latency = metrics.http
+    if latency is not None and "status" in latency.labels:
+        observed = f"{latency.family[:60]} by {latency.labels['status']}"
+        return passed(f"{observed} shows errors", observed=observed, expected=expected)
+    return failed("no metric counts errors", observed="no such family", expected=expected)
+
+
+def _counts_errors(name: str) -> bool:
+    tokens = set(name.lower().split("_"))
+    return bool(tokens & {"error", "errors", "exception", "exceptions", "failure", "failures", "failed"})
