@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+from readiness.errors import ReadinessError
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
+LOG_BYTES = 256 * 1024
 
 
-class StartError(Exception):
+class StartError(ReadinessError):
     """A server that did not come up; the message ends with the tail of its output."""
+
+
+class PortTaken(StartError):
+    """A server that found its port in use: somebody took it after it had been seen free."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -55,61 +63,153 @@ def _on_path(*names: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _die_with_parent() -> None:
-    """In the child, on Linux: ends it when the parent dies without a chance to clean up."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+# Asks Linux to kill this process when the thread that started it dies (PR_SET_PDEATHSIG survives exec), raises the
+# limit of open files as far as that is allowed, and becomes the server. A preexec_fn could do the same,
+# but would run Python between fork and exec of a process that may have threads.
+_LAUNCH = """
+import ctypes, os, resource, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for limits in ((max(soft, 65536), max(hard, 65536)), (hard, hard)):
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        break
+    except (OSError, ValueError):
+        pass
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def _tied_to_us(argv: list[str]) -> list[str]:
+    if sys.platform != "linux":
+        return argv
+    executable = shutil.which(argv[0]) or argv[0]
+    return [sys.executable, "-ISc", _LAUNCH, str(os.getpid()), executable, *argv[1:]]
 
 
 class Server:
-    """A child process with its log. Use `running` for a scoped one."""
+    """A child process with its log. Use `running` for a scoped one. `nice` above 0 gives way to other processes.
 
-    def __init__(self, name: str, argv: Sequence[str | Path], *, log: Path, env: dict[str, str] | None = None) -> None:
+    On Linux it is killed when the thread that started it ends, so start it from one that lives as long as it should.
+    """
+
+    def __init__(
+        self, name: str, argv: Sequence[str | Path], *, log: Path, env: dict[str, str] | None = None, nice: int = 0
+    ) -> None:
+        self.nice = nice
         self.name = name
         self.argv = [str(part) for part in argv]
         self.log = log
         self.env = env
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process else None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def start(self, ready: Callable[[], bool]) -> None:
         """Starts the process and waits until `ready()`; raises StartError with the log's tail otherwise."""
+        self.spawn()
+        self.wait(ready)
+
+    def spawn(self) -> None:
+        """Starts the process without waiting for it."""
         with self.log.open("ab") as output:
             # A session of its own: Ctrl-C reaches only us, and we stop the servers in order.
             self.process = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.env,
-                start_new_session=True, preexec_fn=_die_with_parent,
-            )  # fmt: skip
-        deadline = time.monotonic() + START_SECONDS
+                _tied_to_us(self.argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.env,
+                start_new_session=True,
+            )
+        if self.nice:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
+
+    def wait(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        """Waits until `ready()`. Raises PortTaken or StartError, with the log's tail, where that does not come."""
+        assert self.process is not None
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise StartError(f"{self.name} ended with status {self.process.returncode}: {self._tail()}")
+                kind = PortTaken if "ddress already in use" in self.output() else StartError
+                raise kind(f"{self.name} ended with status {self.process.returncode}: {self._tail()}")
             if ready():
                 return
-            time.sleep(0.05)
+            time.sleep(0.03)
         self.stop()
-        raise StartError(f"{self.name} was not ready within {START_SECONDS:g} s: {self._tail()}")
+        raise StartError(f"{self.name} was not ready within {seconds:g} s: {self._tail()}")
+
+    def logged(self, text: str) -> Callable[[], bool]:
+        """A condition for `wait`: the server has printed the text, which nobody else on its port can do for it."""
+        return lambda: text in self.output()
+
+    def output(self) -> str:
+        """What the server printed so far, the last 256 KB of it."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - LOG_BYTES))
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def stop(self, *, kill: bool = False) -> None:
         """Ends the process and waits for it; harmless when it has ended already."""
-        process = self.process
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(signal.SIGCONT)  # a stopped process would not hear the next signal
-        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop_all([self], kill=kill)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the running process."""
         assert self.process is not None
         self.process.send_signal(number)
 
+    def _end(self, *, kill: bool) -> None:
+        if self.alive:
+            self.signal(signal.SIGCONT)  # a stopped process would not hear the next signal
+            self.signal(signal.SIGKILL if kill else signal.SIGTERM)
+
+    def _reap(self, seconds: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
     def _tail(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:])[-600:] or "it printed nothing"
+        return " | ".join(self.output().strip().splitlines()[-3:])[-600:] or "it printed nothing"
+
+
+def stop_all(servers: Iterable[Server], *, kill: bool = False, seconds: float = STOP_SECONDS) -> None:
+    """Ends all of them at once and waits; whoever has not ended after `seconds` is killed."""
+    servers = list(servers)
+    for server in servers:
+        server._end(kill=kill)
+    deadline = time.monotonic() + seconds
+    for server in servers:
+        server._reap(max(0.0, deadline - time.monotonic()))
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignores Ctrl-C and SIGTERM while the servers are being stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:

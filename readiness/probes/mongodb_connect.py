@@ -1,0 +1,182 @@
+"""Connections to single members, over which only a few commands may go, all of them read-only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from readiness.errors import ProbeError
+from readiness.facts.base import Absent, absent
+from readiness.probes.mongodb_target import CONNECT_SECONDS, Address, Target
+
+if TYPE_CHECKING:
+    from pymongo import AsyncMongoClient
+
+COMMAND_SECONDS = 5.0
+GREET_SECONDS = 3.75
+"""For connection, login and the first answer. The driver tries every 500 ms; closed in the midst of an attempt it loses
+a socket, so this is between two of them."""
+PRIVILEGE = "clusterMonitor"
+REJECTED = "the server rejected the credentials (code 18)"
+
+COMMANDS = frozenset(
+    {
+        "aggregate", "buildInfo", "connectionStatus", "dbStats", "find", "getCmdLineOpts", "getLog", "getParameter",
+        "hello", "hostInfo", "listDatabases", "ping", "replSetGetConfig", "replSetGetStatus", "serverStatus", "top",
+    }
+)  # fmt: skip
+"""The only commands that are ever sent, all of them read-only."""
+SOURCES = frozenset({"$collStats", "$currentOp", "$indexStats"})
+"""With what an aggregate begins: statistics, never documents."""
+STAGES = frozenset({"$group", "$limit", "$match", "$project", "$sort"})
+"""What may follow: nothing that writes, and nothing that reads another collection."""
+DRIVER = frozenset({"authenticate", "endSessions", "saslContinue", "saslStart"})
+"""What the driver sends on its own, besides the greeting that it does not announce."""
+READABLE = frozenset({"oplog.rs"})
+"""The only collection that `find` may name; of its entries only the time stamp."""
+
+
+class Forbidden(BaseException):
+    """A command off the list. Not an Exception: the driver would print one raised by a listener, and send on."""
+
+
+class Gone(Exception):
+    """A member that stopped answering, so that the rest of its pass is pointless."""
+
+
+def permit(command: Mapping[str, Any]) -> None:
+    """Raises `Forbidden` for anything but the reads listed above."""
+    name = next(iter(command), "")
+    if name in DRIVER:
+        return
+    if name not in COMMANDS:
+        raise Forbidden(f"{name} is not among the commands of the audit")
+    if name == "aggregate":
+        first, *others = [next(iter(stage), "") for stage in command["pipeline"]] or [""]
+        if first not in SOURCES or not STAGES.issuperset(others):
+            raise Forbidden(f"the audit has no aggregate of {first} {' '.join(others)}")
+    if name == "find" and (command["find"] not in READABLE or command.get("projection") != {"ts": 1, "_id": 0}):
+        raise Forbidden("the audit reads no documents")
+
+
+class Session:
+    """A direct connection to one member, over which only permitted commands go."""
+
+    def __init__(self, address: Address, target: Target, user_agent: str, *, anonymous: bool = False) -> None:
+        """Connects nowhere yet. Raises ProbeError where the driver refuses the options."""
+        from pymongo.errors import PyMongoError
+
+        identity: dict[str, Any] = {}
+        if target.logs_in and not anonymous:
+            identity = {"username": target.username, "password": target.password, **target.credentials}
+        try:
+            self._client = _client(address, user_agent, {**identity, **target.tls})
+        except (PyMongoError, ValueError, TypeError, OSError) as error:
+            raise ProbeError(f"mongodb.uri: the driver refuses it ({type(error).__name__})") from None
+        self._greeted = False
+        self._silences = 0
+
+    async def ask(self, command: dict[str, Any], database: str = "admin") -> Any:
+        """The answer to one command, or the reason why there is none as an absent value.
+
+        Raises:
+            Gone: the member does not answer any more.
+        """
+        from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure, PyMongoError
+
+        name = next(iter(command))
+        permit(command)
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS if self._greeted else GREET_SECONDS):
+                answer = await self._client[database].command(command, codec_options=self._client.codec_options)
+        except OperationFailure as error:
+            return _refusal(name, error.code)
+        except TimeoutError:
+            if not self._greeted:
+                raise Gone(f"it speaks no MongoDB within {GREET_SECONDS:.0f} s") from None
+            self._silences += 1
+            if self._silences > 1:
+                raise Gone(f"{name} was not answered within {COMMAND_SECONDS:g} s") from None
+            return absent(f"{name} was not answered within {COMMAND_SECONDS:g} s")
+        except NotPrimaryError:
+            return absent(f"{name} failed: the member is neither primary nor secondary")
+        except ConnectionFailure:
+            raise Gone(f"the connection was lost at {name}") from None
+        except (PyMongoError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            return absent(f"the answer to {name} is unreadable ({type(error).__name__})")
+        self._greeted = True
+        return answer if isinstance(answer, dict) else absent(f"the answer to {name} is unreadable")
+
+    async def rows(self, collection: str | int, pipeline: list[dict[str, Any]], database: str = "admin") -> Any:
+        """The first batch of an aggregate over statistics, or an absent value."""
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": 500}}
+        return first_batch(await self.ask(command, database))
+
+    async def close(self) -> None:
+        """Ends the session on the server too, as far as it still answers."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(1):
+                await self._client.close()
+                await asyncio.sleep(0.01)  # the loop may end now, and closes sockets only on its next round
+
+
+def first_batch(answer: Any) -> Any:
+    """The documents of a cursor's first batch, or the absent value that there is instead."""
+    if isinstance(answer, Absent):
+        return answer
+    try:
+        batch = answer["cursor"]["firstBatch"]
+    except (KeyError, TypeError):
+        batch = None
+    if not isinstance(batch, list):
+        return absent("the answer holds no batch")
+    return [entry for entry in batch[:1000] if isinstance(entry, dict)]
+
+
+def _refusal(name: str, code: int | None) -> Any:
+    match code:
+        case 13 | 8000:  # Unauthorized; Atlas answers what a tier does not offer with its own code
+            return absent(f"{name} was refused (code {code})", privilege=PRIVILEGE)
+        case 18:
+            return absent(REJECTED, privilege="a valid account")
+        case 59:
+            return absent(f"the server does not know {name} (code 59)")
+        case _:
+            return absent(f"{name} failed (code {code})")
+
+
+def _client(address: Address, user_agent: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]]:
+    from pymongo import AsyncMongoClient, monitoring
+
+    class Guard(monitoring.CommandListener):
+        """Sees every command before it is sent, the driver's own too."""
+
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            # The driver empties what may hold secrets, so the name comes first.
+            permit({event.command_name: 1, **event.command})
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+    return AsyncMongoClient(
+        host=address.host,
+        port=address.port,
+        directConnection=True,  # else the driver contacts whomever the greeting names
+        maxPoolSize=1,
+        appname=user_agent,
+        serverSelectionTimeoutMS=int(COMMAND_SECONDS * 1000),
+        connectTimeoutMS=int(CONNECT_SECONDS * 1000),
+        socketTimeoutMS=int(COMMAND_SECONDS * 1000),
+        serverMonitoringMode="poll",  # one greeting instead of a stream of them: the window stays quiet
+        heartbeatFrequencyMS=600_000,
+        retryReads=False,
+        retryWrites=False,
+        datetime_conversion="DATETIME_AUTO",
+        tz_aware=True,
+        unicode_decode_error_handler="replace",
+        event_listeners=[Guard()],
+        **options,
+    )
