@@ -102,6 +102,9 @@ def audit(
     facts: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge saved facts; contacts nothing.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds for the whole audit (120).")] = None,
     load: Annotated[bool, typer.Option("--load", help="Permit the checks that send load.")] = False,
+    measured_only: Annotated[
+        bool, typer.Option("--measured-only", help="Ignore attestations: what is only declared is not tested.")
+    ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -121,6 +124,7 @@ def audit(
         source.set("gate.min_coverage", min_coverage, "--min-coverage")
         source.set("limits.audit_seconds", timeout, "--timeout")
         source.set("load.allow", load or None, "--load")
+        source.set("attestations.measured_only", measured_only or None, "--measured-only")
         for pair in component:
             name, _, value = pair.partition("=")
             source.set(f"gate.components.{name}", value, "--component")
@@ -260,7 +264,7 @@ class _Guard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, (typer.Exit, SystemExit)):
             return
-        from readiness.errors import ConfigError, PackError
+        from readiness.errors import ConfigError, PackError, ReadinessError
         from readiness.gate import ExitCode
 
         if isinstance(error, KeyboardInterrupt):
@@ -269,6 +273,8 @@ class _Guard:
             _fail(str(error), ExitCode.USAGE)
         if isinstance(error, PackError):
             _fail(f"a check pack failed to load:\n{error}", ExitCode.BUG)
+        if isinstance(error, ReadinessError):
+            _fail(str(error), ExitCode.INCOMPLETE)
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None

@@ -7,6 +7,7 @@ one busy for minutes) is left behind when its time is up, and the others do not 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import secrets
 import sys
 import threading
@@ -29,6 +30,7 @@ Progress = Callable[[str, Outcome | None], None]
 
 _PATIENCE_SECONDS = 1.0
 _TURN_SECONDS = 0.0005
+_IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,9 @@ class _Task:
         future = self._futures[self._spec.facts]
         with asyncio.Runner() as runner:
             try:
+                with _IMPORTING:
+                    for driver in self._spec.drivers:
+                        importlib.import_module(driver)
                 collected = runner.run(self._run(began))
             except BaseException as error:
                 collected = _failure(error, began, self._cancelled)

@@ -90,6 +90,7 @@ class ProbeSpec:
     needs: str
     windowed: bool
     section: tuple[str, type[Section]] | None
+    drivers: tuple[str, ...]
     function: Callable[..., Awaitable[Facts]]
     inputs: Mapping[str, type]
     source: str
@@ -194,7 +195,13 @@ def check(
     return decorate
 
 
-def probe(*, needs: str, windowed: bool = False, section: tuple[str, type[Section]] | None = None) -> Callable[[P], P]:
+def probe(
+    *,
+    needs: str,
+    windowed: bool = False,
+    section: tuple[str, type[Section]] | None = None,
+    drivers: tuple[str, ...] = (),
+) -> Callable[[P], P]:
     """Makes a probe of an asynchronous function; the facts that it returns are its key.
 
     Its parameters are filled by type: sections of the configuration, `Context`, or the facts of another probe, which
@@ -204,6 +211,8 @@ def probe(*, needs: str, windowed: bool = False, section: tuple[str, type[Sectio
         needs: the configuration key that enables it, such as `redis.url`.
         windowed: whether it takes part in the shared quiet window.
         section: name and model of a configuration section that the probe brings along.
+        drivers: modules to import before it runs. Imports of one package in two threads can deadlock, so the engine
+            does them one after the other; `needs` keeps them out of audits that have no use for them.
     """
 
     def decorate(function: P) -> P:
@@ -225,6 +234,7 @@ def probe(*, needs: str, windowed: bool = False, section: tuple[str, type[Sectio
             needs=needs,
             windowed=windowed,
             section=section,
+            drivers=drivers,
             function=function,
             inputs=hints,
             source=source,

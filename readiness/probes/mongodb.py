@@ -25,7 +25,7 @@ STRAGGLER_SECONDS = 0.5
 """How long the window waits for members that are slower than the first one, at least."""
 
 
-@probe(needs="mongodb.uri", windowed=True)
+@probe(needs="mongodb.uri", windowed=True, drivers=("pymongo",))
 async def mongodb(settings: MongoDBSettings, context: Context) -> MongoFacts:
     """Reads every member that can be reached. Raises ProbeError where none answers."""
     assert settings.uri is not None  # the engine runs no probe whose key is missing

@@ -62,7 +62,7 @@ _LOOSE = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostname
 _WITHOUT_USER = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC")
 
 
-@probe(needs="mongodb.app_uri or mongodb.options")
+@probe(needs="mongodb.app_uri or mongodb.options", drivers=("pymongo",))
 async def client_options(settings: MongoDBSettings) -> ClientOptionsFacts:
     """Parses the URI, and adds the options that are configured beside it. Raises ProbeError for a URI that is none."""
     uri = settings.app_uri.get_secret_value() if settings.app_uri is not None else ""

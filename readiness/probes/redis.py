@@ -62,7 +62,7 @@ _SHUT_OUT = {
 _NO_DATA = "redis.url leads to a Sentinel, which holds no data; give the address of the primary"
 
 
-@probe(needs="redis.url", windowed=True)
+@probe(needs="redis.url", windowed=True, drivers=("redis.asyncio",))
 async def read_redis(settings: RedisSettings, context: Context) -> RedisFacts:
     """Connects, reads what does not change, then the counters around the window, and the keys last.
 
