@@ -14,8 +14,21 @@ histogram; everything else is counted by kind. `rate=0` is a closed loop: every 
 """
 
 from readiness.load.engine import measure, run
-from readiness.load.histogram import Histogram
+from readiness.load.histogram import Histogram, merged
 from readiness.load.plan import LoadError, Plan
-from readiness.load.result import Kind, Result, Sample
+from readiness.load.result import LATE_MS, LATE_SHARE, Kind, Result, Sample, combined
 
-__all__ = ["Histogram", "Kind", "LoadError", "Plan", "Result", "Sample", "measure", "run"]
+__all__ = [
+    "LATE_MS",
+    "LATE_SHARE",
+    "Histogram",
+    "Kind",
+    "LoadError",
+    "Plan",
+    "Result",
+    "Sample",
+    "combined",
+    "measure",
+    "merged",
+    "run",
+]

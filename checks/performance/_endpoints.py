@@ -1,0 +1,52 @@
+"""What the latency checks share: which endpoints can be judged, and how one finding is made of several endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from readiness.api import Finding, maybe, show, untested
+from readiness.facts.load import EndpointLatency, LatencyFacts, Timing
+
+REFERENCE = "https://www.rfc-editor.org/rfc/rfc9110"
+MOST_SHOWN = 60
+
+
+def name(path: str) -> str:
+    """A path short enough for a message."""
+    return path if len(path) <= MOST_SHOWN else path[: MOST_SHOWN - 1] + "…"
+
+
+def unanswered(facts: LatencyFacts) -> Finding | None:
+    """`untested` where no endpoint is configured and the base URL has no page, or None."""
+    if facts.declared or len(facts.endpoints) != 1:
+        return None
+    root = facts.endpoints[0]
+    if root.successes or not set(root.answers) <= {"3xx", "4xx"}:
+        return None
+    kind = next(iter(root.answers), "nothing")
+    return untested(f"GET {name(root.asked)} answers {kind}: name endpoints in http.endpoints")
+
+
+def slowest(
+    facts: LatencyFacts, figure: Callable[[EndpointLatency], float], judge: Callable[[EndpointLatency, float], Finding]
+) -> Finding:
+    """The finding for the endpoint with the greatest figure, with all of them as evidence."""
+    figures = {endpoint.path: figure(endpoint) for endpoint in facts.endpoints}
+    worst = max(facts.endpoints, key=lambda endpoint: figures[endpoint.path])
+    finding = judge(worst, figures[worst.path])
+    evidence = {"endpoints": {endpoint.path: shown(endpoint.timing) for endpoint in facts.endpoints}}
+    spread = [each for window in worst.windows if (each := maybe(lambda w=window: w.mean_ms)) is not None]  # type: ignore[misc]
+    if spread:
+        evidence["windows"] = {"means": ", ".join(show(each, "ms") for each in spread)}
+    if (trip := maybe(lambda: facts.round_trip_ms)) is not None:
+        evidence["bare round trip"] = {"TCP connect": show(trip, "ms")}
+    return Finding(
+        finding.status, finding.message, finding.observed, finding.expected, {**finding.evidence, **evidence},
+        finding.credit, measured=finding.measured,
+    )  # fmt: skip
+
+
+def shown(timing: Timing) -> str:
+    """All figures of one endpoint on a line."""
+    figures = {"mean": timing.mean_ms, "p50": timing.p50_ms, "p95": timing.p95_ms, "p99": timing.p99_ms}
+    return ", ".join(f"{name} {show(value, 'ms')}" for name, value in figures.items()) + f" of {timing.count}"
