@@ -77,14 +77,12 @@ def deployment(
     *,
     folder: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    indexes: bool = True,
 ) -> Iterator[Deployment]:
     """Starts the stage (`current` or `production`), yields it, and stops and removes everything whatever happens.
 
     Args:
         folder: where the temporary folder is made; the system's place for them by default.
         overrides: settings of the service that differ from the stage's, see `service.settings.Settings`.
-        indexes: whether the products have their secondary indexes.
 
     Raises:
         ConfigError: no such stage, or the packages of the `demo` extra are not installed.
@@ -96,7 +94,7 @@ def deployment(
     with contextlib.ExitStack() as stack:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                started = stack.enter_context(_attempt(STAGES[stage], folder, overrides or {}, indexes))
+                started = stack.enter_context(_attempt(STAGES[stage], folder, overrides or {}))
                 break
             except PortTaken:
                 # Seen free a moment ago: somebody was quicker. Other ports, then.
@@ -117,9 +115,9 @@ def _require_packages() -> None:
 
 
 @contextlib.contextmanager
-def _attempt(stage: Stage, parent: Path | None, overrides: Mapping[str, Any], indexes: bool) -> Iterator[Deployment]:
+def _attempt(stage: Stage, parent: Path | None, overrides: Mapping[str, Any]) -> Iterator[Deployment]:
     folder = Path(tempfile.mkdtemp(prefix="readiness-demo-", dir=parent))
-    start = _Start(stage, folder, overrides, indexes)
+    start = _Start(stage, folder, overrides)
     try:
         yield start.run()
     finally:
@@ -135,12 +133,11 @@ def _attempt(stage: Stage, parent: Path | None, overrides: Mapping[str, Any], in
 class _Start:
     """The steps of one start, in order. `processes` holds whatever runs already, for whoever has to stop it."""
 
-    def __init__(self, stage: Stage, folder: Path, overrides: Mapping[str, Any], indexes: bool) -> None:
+    def __init__(self, stage: Stage, folder: Path, overrides: Mapping[str, Any]) -> None:
         self.processes: dict[str, Server] = {}
         self._stage = stage
         self._folder = folder
         self._overrides = overrides
-        self._indexes = indexes
         self._missing: list[str] = []
         self._tls: Certificates | None = issue(folder) if stage.tls else None
         # All at once, so that no two are the same.
@@ -166,7 +163,7 @@ class _Start:
             self._mongo.establish(members)
             with self._mongo.admin() as client:
                 password = secrets.token_urlsafe(12)
-                self._catalogue = seed.load(client, DATABASE, password, product_indexes=self._indexes)
+                self._catalogue = seed.load(client, DATABASE, password, self._stage.orders_index, self._stage.leftovers)
         for server in cache:
             server.wait(server.logged("+monitor" if server.name.startswith("sentinel") else "eady to accept"))
         for server in payments:
@@ -177,7 +174,7 @@ class _Start:
             server.wait(server.logged("Uvicorn running on"))
         traffic = self._spawn(*self._traffic())
         if self._mongo:
-            self._mongo.settle(explicit_write_concern=self._stage.majority)
+            self._mongo.settle(self._stage.write_concern)
         for server in traffic:
             server.wait(server.logged('"steady"'))
         self._all_alive()
@@ -206,7 +203,7 @@ class _Start:
         if binary is None:
             self._missing.append(_NO_MONGOD)
             return None
-        return ReplicaSet(binary, self._folder, self._mongo_ports, self._tls)
+        return ReplicaSet(binary, self._folder, self._mongo_ports, self._tls, self._stage.oplog_hours)
 
     def _cache_servers(self) -> CacheServers | None:
         if not self._stage.shared_cache:
@@ -296,7 +293,7 @@ class _Start:
     @property
     def _app_uri(self) -> str:
         assert self._mongo is not None
-        return self._mongo.uri("shop", self._mongo.app_password, self._stage.database)
+        return self._mongo.uri("shop", self._mongo.app_password, self._stage.database, self._stage.seeds)
 
     def _config(self) -> dict[str, Any]:
         """What a readiness.yaml for this deployment holds."""
@@ -319,6 +316,11 @@ class _Start:
         if self._mongo:
             config["mongodb"] = {"uri": self._mongo.auditor_uri, "app_uri": self._app_uri}
             config["waivers"] = self._waivers()
+            # What the assessment recommends for ten thousand users; the bundled thresholds suit smaller services.
+            config["checks"] = {
+                "database.client.pool_max": {"at_least": 50},
+                "database.client.pool_min": {"at_least": 10},
+            }
         if self._cache:
             warm = {f"{kind}:*": count * 9 // 10 for kind, count in self._stage.warm.items()}
             config["redis"] = {"url": self._cache.auditor_url, "role": "cache", "warm_keys": warm}

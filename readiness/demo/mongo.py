@@ -21,7 +21,6 @@ SET_NAME = "market"
 DATABASE = "market"
 _CACHE_GB = 0.25
 _OPLOG_MB = 990
-_OPLOG_HOURS = 48
 _SETTLE_SECONDS = 20.0
 # One second elects at once; afterwards the defaults, so that a busy machine does not cause elections.
 _QUICK = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
@@ -40,6 +39,7 @@ class ReplicaSet:
     folder: Path
     ports: tuple[int, ...]
     tls: Certificates | None = None
+    oplog_hours: int = 48
     admin_password: str = field(default_factory=_password, repr=False)
     app_password: str = field(default_factory=_password, repr=False)
     auditor_password: str = field(default_factory=_password, repr=False)
@@ -70,12 +70,14 @@ class ReplicaSet:
                 "CAFile": str(self.tls.authority),
                 "allowConnectionsWithoutCertificates": True,
             }
+        storage: dict[str, Any] = {
+            "dbPath": str(data),
+            "wiredTiger": {"engineConfig": {"cacheSizeGB": _CACHE_GB}},
+        }
+        if self.oplog_hours:
+            storage["oplogMinRetentionHours"] = self.oplog_hours
         return {
-            "storage": {
-                "dbPath": str(data),
-                "wiredTiger": {"engineConfig": {"cacheSizeGB": _CACHE_GB}},
-                "oplogMinRetentionHours": _OPLOG_HOURS,
-            },
+            "storage": storage,
             "net": net,
             "security": {"keyFile": str(key), "authorization": "enabled"},
             "replication": {"replSetName": SET_NAME, "oplogSizeMB": _OPLOG_MB},
@@ -85,12 +87,16 @@ class ReplicaSet:
     def hosts(self) -> str:
         return ",".join(f"127.0.0.1:{port}" for port in self.ports)
 
-    def uri(self, user: str, password: str, options: Mapping[str, str]) -> str:
-        """A connection string for that account, with what TLS and the set need added to the options."""
+    def uri(self, user: str, password: str, options: Mapping[str, str], seeds: int | None = None) -> str:
+        """A connection string for that account that names the first `seeds` members.
+
+        What TLS and the set need is added to the options.
+        """
         every = {"replicaSet": SET_NAME, "authSource": "admin", **options}
         if self.tls:
             every |= {"tls": "true", "tlsCAFile": str(self.tls.authority)}
-        return f"mongodb://{user}:{password}@{self.hosts}/{DATABASE}?" + "&".join(f"{k}={v}" for k, v in every.items())
+        hosts = ",".join(self.hosts.split(",")[:seeds])
+        return f"mongodb://{user}:{password}@{hosts}/{DATABASE}?" + "&".join(f"{k}={v}" for k, v in every.items())
 
     @property
     def auditor_uri(self) -> str:
@@ -145,8 +151,8 @@ class ReplicaSet:
     def _create(self, client: Any, user: str, password: str, roles: list[dict[str, str]]) -> None:
         client.admin.command("createUser", user, pwd=password, roles=roles)
 
-    def settle(self, *, explicit_write_concern: bool) -> None:
-        """Waits until both secondaries have caught up, then gives the set its usual timing."""
+    def settle(self, write_concern: int | str) -> None:
+        """Waits until both secondaries have caught up, then sets the default write concern and the usual timing."""
         with self.admin() as client:
             deadline = time.monotonic() + _SETTLE_SECONDS
             while True:
@@ -157,8 +163,7 @@ class ReplicaSet:
                     states = ", ".join(member["stateStr"] for member in members)
                     raise StartError(f"the replica set did not settle within {_SETTLE_SECONDS:g} s: {states}")
                 time.sleep(0.05)
-            if explicit_write_concern:
-                client.admin.command("setDefaultRWConcern", 1, defaultWriteConcern={"w": "majority"})
+            client.admin.command("setDefaultRWConcern", 1, defaultWriteConcern={"w": write_concern})
             config = client.admin.command("replSetGetConfig")["config"]
             config["version"] += 1
             config["settings"] |= _USUAL

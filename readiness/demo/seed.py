@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,13 @@ class Catalogue:
     accounts: tuple[tuple[str, str], ...]
 
 
-def load(client: MongoClient[dict[str, Any]], database: str, password: str, *, product_indexes: bool) -> Catalogue:
+def load(
+    client: MongoClient[dict[str, Any]],
+    database: str,
+    password: str,
+    orders_index: Sequence[str],
+    leftovers: Mapping[str, str],
+) -> Catalogue:
     """Creates indexes and documents. `password` is the one of all accounts."""
     from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -75,14 +82,15 @@ def load(client: MongoClient[dict[str, Any]], database: str, password: str, *, p
         ],
         "users": [IndexModel([("email", up)], unique=True), IndexModel([("last_seen", down)])],
         "artisans": [IndexModel([("rating", down)]), IndexModel([("craft", up), ("rating", down)])],
-        "orders": [IndexModel([("user_id", up), ("created_at", down)])],
+        "orders": [IndexModel([(name, down if name == "created_at" else up) for name in orders_index])],
     }
+    for name, unneeded in leftovers.items():
+        indexes[name].append(IndexModel([(unneeded, up)]))
     documents = _documents(password)
     target = client[database]
     for name, models in indexes.items():
         # Before the documents: building on an empty collection does not wait for the secondaries.
-        if name != "products" or product_indexes:
-            target[name].create_indexes(models)
+        target[name].create_indexes(models)
         target[name].insert_many(documents[name], ordered=False)
     return _catalogue(documents, password)
 

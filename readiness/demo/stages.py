@@ -41,7 +41,9 @@ _HEADERS = {
 class Stage:
     """`service` are settings of every instance, `database` the options of its connection string.
 
-    `run_in` is how many requests customers sent before the deployment counts as started.
+    `seeds` is how many members that string names, `write_concern` the set's default, `oplog_hours` how long the oplog
+    keeps entries whatever its size, `orders_index` the fields by which orders are found, and `leftovers` are indexes
+    that nothing needs any more. `run_in` is how many requests customers sent before the deployment counts as started.
     """
 
     name: str
@@ -51,7 +53,11 @@ class Stage:
     database: Mapping[str, str]
     service: Mapping[str, Any] = field(default_factory=dict)
     warm: Mapping[str, int] = field(default_factory=dict)
-    majority: bool = False
+    seeds: int = 3
+    write_concern: int | str = "majority"
+    oplog_hours: int = 48
+    orders_index: tuple[str, ...] = ("user_id", "created_at")
+    leftovers: Mapping[str, str] = field(default_factory=dict)
     run_in: int = 1000
 
 
@@ -65,10 +71,15 @@ CURRENT = Stage(
         "minPoolSize": "5",
         "retryWrites": "true",
         "retryReads": "true",
-        "appName": "artisan-market",
+        "w": "1",
     },
-    service={"page_size": 100, "page_limit": 500},
-    run_in=4000,  # nothing warms its cache but use
+    service={"page_size": 100, "page_limit": 500, "max_body": None, "own_not_found": False},
+    seeds=1,
+    write_concern=1,
+    oplog_hours=0,
+    orders_index=("created_at",),
+    leftovers={"products": "category"},
+    run_in=8000,  # nothing warms its cache but use
 )
 
 PRODUCTION = Stage(
@@ -76,7 +87,6 @@ PRODUCTION = Stage(
     tls=True,
     shared_cache=True,
     instances=2,
-    majority=True,
     database={
         "maxPoolSize": "50",
         "minPoolSize": "10",

@@ -42,9 +42,7 @@ def audit(running: Deployment) -> Report:
 def changed(before: Report, after: Report) -> set[str]:
     """The checks whose status differs, without those that only measure the moment."""
     old = {check.id: check.status for check in before.checks}
-    return {
-        check.id for check in after.checks if check.status is not old[check.id] and not check.id.startswith(TIMED)
-    }
+    return {check.id for check in after.checks if check.status is not old[check.id] and not check.id.startswith(TIMED)}
 
 
 def command(stage: str, folder: Path) -> tuple[dict[str, Any], str, float]:

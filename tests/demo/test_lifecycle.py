@@ -56,14 +56,14 @@ def test_a_taken_port_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setattr(module, "free_ports", ports)
-        with deployment("current", folder=tmp_path, indexes=False) as started:
+        with deployment("current", folder=tmp_path) as started:
             assert len(counts) == 3
             assert [path.name for path in tmp_path.iterdir()] == [started.folder.name]
             with client(started) as anyone:
                 assert anyone.get("/health").status_code == 200
             with pymongo.MongoClient(started.config["mongodb"]["app_uri"]) as shop:
-                assert shop.market.products.index_information().keys() == {"_id_"}
-                assert len(shop.market.orders.index_information()) == 2
+                assert shop.market.products.index_information().keys() > {"_id_", "category_1"}
+                assert shop.market.orders.index_information().keys() == {"_id_", "created_at_-1"}
     assert not list(tmp_path.iterdir())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -86,8 +87,9 @@ def _health_routes(market: Market) -> list[Route]:
     fresh = {"Cache-Control": "no-store"} if market.settings.detailed_health else {}
 
     async def simple(request: Request) -> Response:
-        uptime = round(time.monotonic() - began, 1)
-        return JSONResponse({"status": "ok", "uptime": uptime, "cache": market.cache.statistics()}, headers=fresh)
+        good, answer = await health.report({"database": market.dependencies["database"]})
+        process = {"pid": os.getpid(), "uptime": round(time.monotonic() - began, 1)}
+        return JSONResponse({**answer, **process, "cache": market.cache.statistics()}, 200 if good else 503)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=fresh)
@@ -98,7 +100,7 @@ def _health_routes(market: Market) -> list[Route]:
         return JSONResponse(answer, 200 if good else 503, headers={**fresh, **retry})
 
     if not market.settings.detailed_health:
-        return [Route("/health", simple)]
+        return [Route("/health/live", live), Route("/health/ready", simple), Route("/health", simple)]
     return [Route("/health/live", live), Route("/health/ready", ready), Route("/health", ready)]
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pymongo.errors import ConnectionFailure
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from readiness.demo.service.log import CONTEXT
 
@@ -64,13 +64,19 @@ def error(
 async def _http(request: Request, exception: Exception) -> Response:
     assert isinstance(exception, HTTPException)
     headers = dict(exception.headers or {})
+    phrase = HTTPStatus(exception.status_code).phrase
+    if (
+        exception.status_code == 404
+        and exception.detail == phrase
+        and not request.app.state.market.settings.own_not_found
+    ):
+        return PlainTextResponse(phrase, 404)
     if "Allow" in headers:
         methods = {method.strip() for method in headers["Allow"].split(",")}
         answered = request.app.state.market.settings.answer_options
         headers["Allow"] = ", ".join(sorted(methods | {"OPTIONS"} if answered else methods))
         if answered and request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
-    phrase = HTTPStatus(exception.status_code).phrase
     return error(exception.status_code, None if exception.detail == phrase else exception.detail, headers=headers)
 
 

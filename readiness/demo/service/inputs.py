@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Annotated, Any, TypeVar
 
 import nh3
@@ -65,12 +66,13 @@ async def body(request: Request, model: type[Model]) -> Model:
     settings = request.app.state.market.settings
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415)
-    if int(request.headers.get("content-length") or 0) > settings.max_body:
+    most = settings.max_body or sys.maxsize
+    if int(request.headers.get("content-length") or 0) > most:
         raise HTTPException(413)
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > settings.max_body:
+        if len(raw) > most:
             raise HTTPException(413)
     try:
         data = json.loads(raw)

@@ -64,7 +64,7 @@ class Settings(Part):
     page_size: Count = 20
     page_limit: Count = 100
     paginate: bool = Field(default=False, description="links to the neighbouring pages")
-    max_body: Count = 100_000
+    max_body: Count | None = 100_000
     max_url: Count | None = None
     max_headers: Count | None = None
 
@@ -76,6 +76,7 @@ class Settings(Part):
     revalidate: bool = Field(default=False, description="ETag and 304")
     hashed_assets: bool = Field(default=False, description="content hash in asset names, cached for a year")
     answer_options: bool = False
+    own_not_found: bool = Field(default=True, description="errors of the router have the shape of all others")
     banner: bool = Field(default=True, description="the Server header names the web server")
     tracing: bool = Field(default=False, description="joins the caller's W3C trace")
     detailed_health: bool = Field(default=False, description="/health/live and /health/ready with every dependency")
