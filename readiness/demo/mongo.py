@@ -21,7 +21,7 @@ SET_NAME = "market"
 DATABASE = "market"
 _CACHE_GB = 0.25
 _OPLOG_MB = 990
-_SETTLE_SECONDS = 20.0
+_SETTLE_SECONDS = 60.0
 # One second elects at once; afterwards the defaults, so that a busy machine does not cause elections.
 _QUICK = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
 _USUAL = {"electionTimeoutMillis": 10_000, "heartbeatIntervalMillis": 2000}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from readiness.errors import ReadinessError
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOG_BYTES = 256 * 1024
 

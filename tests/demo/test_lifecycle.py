@@ -86,7 +86,8 @@ def test_without_mongod_the_rest_is_there(tmp_path: Path, monkeypatch: pytest.Mo
         assert "mongodb" not in started.config
         assert "waivers" not in started.config
         with client(started) as anyone:
-            assert anyone.get("/health").status_code == 200
+            assert anyone.get("/health/live").status_code == 200
+            assert anyone.get("/health").status_code == 503
             products = anyone.get("/api/products")
             assert products.status_code == 503
             assert products.headers["retry-after"]

@@ -65,11 +65,8 @@ async def _http(request: Request, exception: Exception) -> Response:
     assert isinstance(exception, HTTPException)
     headers = dict(exception.headers or {})
     phrase = HTTPStatus(exception.status_code).phrase
-    if (
-        exception.status_code == 404
-        and exception.detail == phrase
-        and not request.app.state.market.settings.own_not_found
-    ):
+    by_router = exception.status_code == 404 and "endpoint" not in request.scope
+    if by_router and not request.app.state.market.settings.own_not_found:
         return PlainTextResponse(phrase, 404)
     if "Allow" in headers:
         methods = {method.strip() for method in headers["Allow"].split(",")}
