@@ -29,6 +29,7 @@ ROOMS = (
     ("compose",),
     ("report", "progress"),
     ("audit",),
+    ("doctor",),
     ("demo",),
     ("cli", "__main__"),
 )

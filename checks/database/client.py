@@ -83,6 +83,7 @@ def _accepted(member: MongoMember) -> int:
     fix="Add minPoolSize=10 to the URI of long-running servers; leave it out on serverless platforms",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#mongodb-urioption-urioption.minPoolSize",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'minPoolSize'",
 )
 def pool_min(client: ClientOptionsFacts, *, at_least: int = 5) -> Finding:
     """The pool keeps some connections open for the first burst.
@@ -108,6 +109,7 @@ def pool_min(client: ClientOptionsFacts, *, at_least: int = 5) -> Finding:
     fix="Set maxIdleTimeMS below the idle time-out of firewalls and NAT on the way, for example maxIdleTimeMS=300000",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#mongodb-urioption-urioption.maxIdleTimeMS",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'maxIdleTimeMS'",
 )
 def max_idle(client: ClientOptionsFacts, *, at_least: int = 10_000, at_most: int = 600_000) -> Finding:
     """Idle connections are closed before something on the way drops them.
@@ -180,6 +182,7 @@ def timeouts(
     fix="Add waitQueueTimeoutMS=5000 to the application's URI",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#mongodb-urioption-urioption.waitQueueTimeoutMS",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'waitQueueTimeoutMS'",
 )
 def wait_queue(client: ClientOptionsFacts, *, at_least: int = 1000, at_most: int = 10_000) -> Finding:
     """Requests fail fast when the connection pool is exhausted.

@@ -20,6 +20,7 @@ NEEDS_URI = "needs mongodb.app_uri in the configuration: options alone do not sa
     fix="Remove retryWrites=false and retryReads=false from the application's URI",
     reference="https://www.mongodb.com/docs/manual/core/retryable-writes/",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'retry'",
 )
 def retry(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     """One election or a reset connection is invisible to users.
@@ -49,6 +50,7 @@ def retry(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     effort="minutes",
     fix="Remove w from the application's URI, or set w=majority",
     reference="https://www.mongodb.com/docs/manual/reference/write-concern/",
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'w='",
 )
 def write_concern(client: ClientOptionsFacts) -> Finding:
     """Writes that the application believes to be done survive a failover.
@@ -73,6 +75,7 @@ def write_concern(client: ClientOptionsFacts) -> Finding:
     effort="minutes",
     fix="Use compressors=zstd,snappy in the URI, and net.compression.compressors: snappy,zstd in mongod.conf",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#compression-options",
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'compressors'",
 )
 def compressors(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     """Traffic to the database is compressed, and not with zlib on a server that it endangers.
@@ -104,6 +107,7 @@ def compressors(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding
     effort="hours",
     fix="Add tls=true and tlsCAFile to the URI, and remove tlsInsecure and tlsAllowInvalid...",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#tls-options",
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'tls'",
 )
 def tls(client: ClientOptionsFacts) -> Finding:
     """The application encrypts its traffic to the database and verifies whom it talks to.
@@ -130,6 +134,7 @@ def tls(client: ClientOptionsFacts) -> Finding:
     effort="hours",
     fix="Create a user for the application, and put it into the URI with authSource=admin",
     reference="https://www.mongodb.com/docs/manual/core/authentication/",
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'auth'",
 )
 def auth(client: ClientOptionsFacts) -> Finding:
     """The application logs in to the database, with a modern mechanism.
@@ -157,6 +162,7 @@ def auth(client: ClientOptionsFacts) -> Finding:
     fix="Add appName=<service> to the application's URI",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#mongodb-urioption-urioption.appName",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'appName'",
 )
 def app_name(client: ClientOptionsFacts) -> Finding:
     """The application can be told apart in the server's logs and operations.
@@ -176,6 +182,7 @@ def app_name(client: ClientOptionsFacts) -> Finding:
     fix="Rename or remove the options, for example poolSize -> maxPoolSize",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/",
     verdicts=("pass", "warn"),
+    verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | tail -n +2",
 )
 def unknown_options(client: ClientOptionsFacts) -> Finding:
     """No option of the application is silently ignored.
@@ -196,6 +203,7 @@ def unknown_options(client: ClientOptionsFacts) -> Finding:
     effort="minutes",
     fix="List three members and replicaSet=<name> in the URI, or use mongodb+srv; remove directConnection=true",
     reference="https://www.mongodb.com/docs/manual/reference/connection-string/#replica-set-members",
+    verify="sed 's/.*@//; s/[/?].*//' <<< \"$APP_MONGODB_URI\"  # the hosts",
 )
 def seeds(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     """The application finds the database also when one address is gone.

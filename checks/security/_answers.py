@@ -17,13 +17,22 @@ _LONGEST_LABEL = 40
 
 
 def kinds(http: HttpFacts) -> dict[str, Exchange]:
-    """One answer of each kind: root, endpoints, asset, error page. Redirects are left out: nobody renders them."""
+    """One answer of each kind: root, asset, endpoints, authorised, error page. Redirects are left out."""
     found = {"root": http.root}
     if (asset := seen(http, "asset")) is not None:  # a root that is no page names none
         found["asset"] = asset
     found |= {label_of(endpoint.path): endpoint.answer for endpoint in http.endpoints}
+    found |= authorised(http)
     found[ERROR_PAGE] = http.not_found_html
     return {label: answer for label, answer in found.items() if not 300 <= answer.status < 400}
+
+
+def authorised(http: HttpFacts) -> dict[str, Exchange]:
+    """The answers of protected paths to the configured credential, where it opened them."""
+    if not http.credentials:
+        return {}
+    found = {f"{label_of(path.path)} authorised": seen(path, "authorised") for path in http.protected}
+    return {label: answer for label, answer in found.items() if answer is not None and answer.ok}
 
 
 def everything(http: HttpFacts) -> list[tuple[str, Exchange]]:

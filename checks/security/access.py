@@ -1,16 +1,25 @@
-"""Who gets in, how often, and what lies open: authentication, rate limits, files and version numbers."""
+"""Who gets in, how often, and what answers tell: authentication, rate limits and version numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from readiness.api import Finding, check, failed, maybe, passed, untested, warn, worst
+from readiness.facts.hardening import HardeningFacts
 from readiness.facts.http import Attempt, HttpFacts, ProtectedPath, seen
 from readiness.headers import disclosure, rate_limit
 
 from ._answers import everything, finding, label_of
 
-_WITH = {"anonymous": "an anonymous caller", "garbage": "a made-up token", "unsigned": "an unsigned JWT (alg none)"}
+_WITH = {
+    "anonymous": "an anonymous caller",
+    "garbage": "a made-up token",
+    "unsigned": "an unsigned JWT (alg none)",
+    "expired": "an expired JWT of a foreign key",
+    "empty_password": "an empty password",
+    "tampered": "a JWT with a changed signature",
+}
+_SPELLED = {"slash": "with a slash behind it", "semicolon": "with ;rdy behind it", "double": "with // in front"}
 _EXPECTED = "401 or 403"
 
 
@@ -27,9 +36,10 @@ _EXPECTED = "401 or 403"
 def authentication(http: HttpFacts) -> Finding:
     """Protected paths refuse callers without a valid credential.
 
-    Every path of http.protected is asked without one; the first also with a token that is none and with a JWT whose
-    algorithm is "none" (RFC 8725). A page that asks for the password counts as a refusal for browsers. ASVS 5.0 8.2.1,
-    8.3.1, 9.1.1, 9.1.2.
+    Every path of http.protected is asked without one; the first also with a token that is none, a JWT whose algorithm
+    is "none" (RFC 8725), an expired one, an empty password, the configured JWT with a changed signature, and under
+    other spellings of the path, which a filter in front may overlook. A page that asks for the password counts as a
+    refusal for browsers. ASVS 5.0 8.2.1, 8.3.1, 9.1.1, 9.1.2, 9.2.1.
     """
     if not http.protected:
         return untested("set http.protected to paths that must refuse strangers")
@@ -38,6 +48,9 @@ def authentication(http: HttpFacts) -> Finding:
         for name, attempt in path.attempts():
             label = label_of(path.path)
             findings[label] = _graver(findings.get(label), _attempt(http, path, name, attempt))
+        for name, attempt in path.spellings():
+            if (opened := _spelling(path, name, attempt)) is not None:
+                findings[label] = _graver(findings[label], opened)
     return worst(findings, what="protected paths")
 
 
@@ -73,6 +86,21 @@ def _attempt(http: HttpFacts, path: ProtectedPath, name: str, attempt: Attempt) 
     )
 
 
+def _spelling(path: ProtectedPath, name: str, attempt: Attempt) -> Finding | None:
+    """A finding where another spelling opens what the path itself refuses; else it proves nothing."""
+    answer = attempt.answer
+    if not answer.ok or attempt.login_form or attempt.like_unknown:
+        return None
+    same = maybe(lambda: attempt.same_body)
+    # Without an authorised answer to compare with, only data counts: a page may be anything.
+    if same is False or (same is None and answer.media_type in ("", "text/html")):
+        return None
+    observed = f"{answer.status} {_SPELLED[name]}"
+    return failed(
+        f"opens to an anonymous caller {_SPELLED[name]}", observed=observed, expected=_EXPECTED, verify=answer.curl
+    )
+
+
 @check(
     id="security.rate_limit",
     component="security",
@@ -84,53 +112,35 @@ def _attempt(http: HttpFacts, path: ProtectedPath, name: str, attempt: Attempt) 
     verify="curl -sI https://HOST/api | grep -iE 'ratelimit|retry-after'",
     verdicts=("pass", "warn"),
 )
-def rate_limits(http: HttpFacts) -> Finding:
+def rate_limits(http: HttpFacts, hardening: HardeningFacts | None) -> Finding:
     """Callers are told of a rate limit, so that one of them cannot use the service up.
 
-    Passive: every answer is searched for the fields of all drafts of the RateLimit headers, for X-RateLimit-*, 429 and
-    Retry-After. A limit that is not advertised cannot be seen this way, so "not seen" is a warning, never a failure.
-    ASVS 5.0 2.4.1, 6.3.1; OWASP API4:2023.
+    Every answer is searched for the fields of all drafts of the RateLimit headers, for X-RateLimit-*, 429 and
+    Retry-After. Where load.allow is set and the limit is low or unknown, at most 30 requests in quick succession try
+    it. A limit that is neither advertised nor reached cannot be seen, so "not seen" is a warning, never a failure.
+    ASVS 5.0 2.4.1, 6.3.1; OWASP API4:2023; RFC 6585.
     """
     answers = everything(http)
-    expected = "RateLimit fields, X-RateLimit-* or 429"
+    expected = "RateLimit fields, X-RateLimit-* or 429 with Retry-After"
+    burst = hardening.burst if hardening is not None else None
+    refusal = seen(burst, "refusal") if burst is not None else None
+    if burst is not None and refusal is not None:
+        observed = f"{refusal.status} at request {len(burst.statuses)}"
+        if refusal.status == 503:
+            return warn("requests over the limit get 503 instead of 429", observed=observed, expected=expected)
+        if refusal.header("retry-after") is None:
+            return warn("429 without Retry-After", observed=observed, expected=expected)
+        return passed(f"refuses with 429 at request {len(burst.statuses)}", observed=observed, expected=expected)
     for label, answer in answers:
         for limit in rate_limit.find(answer.headers, answer.status):
             numbers = f"{limit.limit} requests" if limit.limit is not None else limit.form
             return passed(f"advertised on {label_of(label)}: {numbers}", observed=limit.text, expected=expected)
+    if burst is not None and burst.statuses:
+        sent = len(burst.statuses)
+        message = f"no rate limit seen in {sent} requests in quick succession"
+        return warn(message, observed=f"{sent} answers, none refused", expected=expected)
     message = f"no rate limit seen in {len(answers)} answers; one without headers would not show"
     return warn(message, observed=f"no such field in {len(answers)} answers", expected=expected)
-
-
-@check(
-    id="security.exposed_files",
-    component="security",
-    severity="critical",
-    fix="location ~ /\\.(?!well-known) { deny all; }  # and take the file out of the document root",
-    effort="minutes",
-    reference="https://owasp.org/www-project-web-security-testing-guide/stable/4-Web_Application_Security_Testing/"
-    "02-Configuration_and_Deployment_Management_Testing/04-Review_Old_Backup_and_Unreferenced_Files_for_Sensitive_Information",
-    verify="curl -si -r 0-1023 https://HOST/.git/HEAD",
-    verdicts=("pass", "fail"),
-)
-def exposed_files(http: HttpFacts) -> Finding:
-    """Repositories, environment files and dumps are not served.
-
-    A finding needs 200, a type other than HTML, content that begins as such a file does, and an answer unlike the one
-    for unknown paths, so that a single-page application that answers everything is not accused. The content itself is
-    neither kept nor shown. ASVS 5.0 13.4.1, 13.4.7.
-    """
-    if not http.exposed:
-        return untested("no such file was asked for")
-    findings: dict[str, Finding] = {}
-    for entry in http.exposed:
-        served = entry.status in (200, 206) and entry.media_type != "text/html"
-        observed = f"{entry.status} {entry.media_type}".strip()
-        more: dict[str, Any] = {"observed": observed, "expected": "404 or 403"}
-        if served and entry.signature and not entry.like_unknown:
-            findings[entry.path] = failed("served to anybody", **more)
-        else:
-            findings[entry.path] = passed("not served", **more)
-    return worst(findings, what="files")
 
 
 @check(

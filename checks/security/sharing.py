@@ -58,14 +58,20 @@ def cookie_attributes(http: HttpFacts) -> Finding:
 def cross_origin(http: HttpFacts) -> Finding:
     """Foreign origins cannot read what a user's credentials show.
 
-    Asked with an invented origin, with `null` (the origin of every sandboxed frame) and with one that begins with the
-    service's own host. Nothing granted is a pass, and so is `*` without credentials. ASVS 5.0 3.4.2.
+    Asked with six origins: an invented one, `null` (that of every sandboxed frame), one that begins and one that ends
+    with the service's own host, the own host over http, and its own. Nothing granted is a pass, and so is `*` without
+    credentials. ASVS 5.0 3.4.2.
     """
     findings: dict[str, Finding] = {}
     for asked in http.cors:
         answer = asked.answer
         how = "preflight" if asked.preflight else asked.origin.removeprefix("https://")[:24]
-        findings[f"{label_of(asked.path)} ({how})"] = finding(cors.judge(answer.headers, asked.origin), answer)
+        if asked.own:  # a grant to itself is none
+            continue
+        # The own host over http can be written to by whoever sits on the line, but it is not a stranger's.
+        own_host = asked.origin.startswith("http://")
+        verdict = cors.judge(answer.headers, asked.origin)
+        findings[f"{label_of(asked.path)} ({how})"] = finding(verdict, answer, softened=own_host)
     if not findings:
         return untested("no request with a foreign origin was sent")
     return worst(findings, what="requests")

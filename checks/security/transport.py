@@ -13,6 +13,7 @@ from readiness.headers import hsts
 from ._answers import judged, kinds
 
 _SELF_SIGNED = (18, 19, 20, 21)  # X.509 verify codes: the chain ends at an issuer that nobody told us to trust
+_NO_ISSUER = (20, 21)
 _MODERN = ("GCM", "CHACHA20", "CCM")
 
 
@@ -42,7 +43,8 @@ def certificate(tls: TlsFacts, *, warn_days: float = 30, fail_days: float = 14) 
         more: dict[str, Any] = {"observed": tls.error, "expected": expected}
         if private and not tls.private_ca:
             return warn(f"{tls.error}; name the private CA in http.ca_file", **more)
-        return failed(f"the certificate is not trusted: {tls.error.rstrip('.')}", **more)
+        hint = "; is the intermediate certificate sent?" if tls.error_code in _NO_ISSUER else ""
+        return failed(f"the certificate is not trusted: {tls.error.rstrip('.')}{hint}", **more)
     left, life = tls.days_left, tls.lifetime_days
     observed = f"{left:.0f} days left of {life:.0f}, issued by {tls.issuer[:60]}"
     evidence = {"not_after": tls.not_after, "names": list(tls.names[:10])}

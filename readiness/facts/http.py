@@ -19,10 +19,11 @@ class PathAnswer(Facts):
 
 
 class CorsAnswer(Facts):
-    """The answer to a request with a foreign `origin`; `preflight` tells that it was an OPTIONS request."""
+    """The answer to a request with an `origin`, foreign unless `own`; `preflight` tells that it was OPTIONS."""
 
     path: str
     origin: str
+    own: bool = False
     preflight: bool = False
     answer: Fact[Exchange] = ABSENT
 
@@ -44,18 +45,34 @@ class ProtectedPath(Facts):
     """A path that must refuse strangers. The bodies of answers below 400 are left out: they belong to somebody.
 
     `authorised` was sent with the configured headers, and is absent where there are none. `garbage` carried a bearer
-    token that is none, `unsigned` a JWT with the algorithm "none"; both are tried on the first paths only.
+    token that is none, `unsigned` a JWT with the algorithm "none", `expired` a JWT that ended long ago, signed with a
+    random key, `empty_password` a user with an empty password, `tampered` the configured JWT with one character of its
+    signature changed. The last three are anonymous requests for other spellings of the path: with a slash or a
+    parameter behind it, with a doubled slash in front. Each is None where it was not tried.
     """
 
     path: str
     anonymous: Attempt = Attempt()
     garbage: Attempt | None = None
     unsigned: Attempt | None = None
+    expired: Attempt | None = None
+    empty_password: Attempt | None = None
+    tampered: Attempt | None = None
+    slash: Attempt | None = None
+    semicolon: Attempt | None = None
+    double: Attempt | None = None
     authorised: Fact[Exchange] = ABSENT
 
     def attempts(self) -> Iterator[tuple[str, Attempt]]:
-        """What was tried without the right credential."""
-        for name in ("anonymous", "garbage", "unsigned"):
+        """What was tried without the right credential, on the path as it was named."""
+        yield from self._made("anonymous", "garbage", "unsigned", "expired", "empty_password", "tampered")
+
+    def spellings(self) -> Iterator[tuple[str, Attempt]]:
+        """What was tried anonymously under another spelling."""
+        yield from self._made("slash", "semicolon", "double")
+
+    def _made(self, *names: str) -> Iterator[tuple[str, Attempt]]:
+        for name in names:
             attempt: Attempt | None = getattr(self, name)
             if attempt is not None:
                 yield name, attempt
@@ -73,20 +90,6 @@ class WritablePath(Facts):
     patched: Fact[Exchange] = ABSENT
     wrong_type: Fact[Exchange] = ABSENT
     oversized: Fact[Exchange] = ABSENT
-
-
-class ExposedPath(Facts):
-    """What an anonymous request for a file that must not be served got; its content is not kept.
-
-    `signature` tells whether the content began as such a file does, `like_unknown` whether it equals what unknown paths
-    get.
-    """
-
-    path: str
-    status: Fact[int] = ABSENT
-    media_type: str = ""
-    signature: bool = False
-    like_unknown: bool = False
 
 
 class HttpFacts(Facts):
@@ -127,7 +130,6 @@ class HttpFacts(Facts):
     protected: tuple[ProtectedPath, ...] = ()
     writable: tuple[WritablePath, ...] = ()
     reflected: tuple[PathAnswer, ...] = ()
-    exposed: tuple[ExposedPath, ...] = ()
     closed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
@@ -141,7 +143,7 @@ class HttpFacts(Facts):
         return self.not_found.status in (401, 403) and self.not_found_html.status in (401, 403)
 
     def answers(self) -> Iterator[tuple[str, Exchange]]:
-        """Every exchange there is, with a name for messages."""
+        """Every exchange, with a name for messages; without the other spellings of paths, which anybody may answer."""
         for number, hop in enumerate(self.chain, 1):
             yield f"redirect {number}", hop
         for name, label in _LABELS.items():
@@ -152,7 +154,7 @@ class HttpFacts(Facts):
             yield from _present(cors, "answer", f"{cors.path} with a foreign origin")
         for path in self.protected:
             for name, attempt in path.attempts():
-                yield from _present(attempt, "answer", f"{path.path} {name}")
+                yield from _present(attempt, "answer", f"{path.path} {name.replace('_', ' ')}")
             yield from _present(path, "authorised", f"{path.path} authorised")
         for body in self.writable:
             for name in ("malformed", "patched", "wrong_type", "oversized"):

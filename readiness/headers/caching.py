@@ -58,7 +58,7 @@ def judge_private(headers: Headers) -> Verdict:
     observed = shown(sent) if sent else "no Cache-Control"
 
     def verdict(status: Status, reason: str) -> Verdict:
-        return Verdict("caching.private", status, reason, observed, "Cache-Control: no-store")
+        return Verdict("cache.private", status, reason, observed, "Cache-Control: no-store")
 
     if (hit := shared_hit(headers)) is not None:
         return verdict(Status.FAIL, f"a shared cache answered ({hit})")
@@ -72,3 +72,25 @@ def judge_private(headers: Headers) -> Verdict:
     if "public" in directives or "s-maxage" in directives:
         return verdict(Status.FAIL, "shared caches may keep it")
     return verdict(Status.WARN, "neither no-store nor private")
+
+
+def judge_syntax(headers: Headers) -> Verdict:
+    """Warns where Cache-Control contradicts itself or a span of time is no number (RFC 9111, section 4.2.1)."""
+    control = parse(headers)
+    sent = values(headers, "cache-control")
+    observed = shown(sent) if sent else "no Cache-Control"
+
+    def verdict(status: Status, reason: str) -> Verdict:
+        return Verdict("cache.syntax", status, reason, observed, "directives that agree, spans in whole seconds")
+
+    if control is None:
+        return verdict(Status.NOT_APPLICABLE, "Cache-Control is not sent")
+    directives = control.directives
+    for name in ("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"):
+        if name in directives and not re.fullmatch(r"[0-9]{1,15}", directives[name]):
+            return verdict(
+                Status.WARN, f"{name}={short(directives[name], 20)} is no number of seconds, and counts as 0"
+            )
+    if "public" in directives and {"private", "no-store"} & directives.keys():
+        return verdict(Status.WARN, "public contradicts private and no-store")
+    return verdict(Status.PASS, "the directives agree")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from readiness.headers.base import Headers, Verdict, short, values
+from readiness.headers.base import Headers, Verdict, gravest, short, values
 from readiness.model import Status
 
 LONGEST = 4096
@@ -114,8 +114,8 @@ def cookies(headers: Headers) -> list[Cookie]:
     return [cookie for value in values(headers, "set-cookie") if (cookie := parse(value)) is not None]
 
 
-def judge(cookie: Cookie, *, https: bool, host: str) -> Verdict:
-    """Judges one cookie that is set, not deleted.
+def judge_all(cookie: Cookie, *, https: bool, host: str) -> list[Verdict]:
+    """Judges one cookie that is set, not deleted: one verdict for each rule.
 
     Args:
         https: whether the answer came over https; without it no browser would take a Secure cookie anyway.
@@ -123,32 +123,71 @@ def judge(cookie: Cookie, *, https: bool, host: str) -> Verdict:
     """
     name, attributes = short(cookie.name, 40) or "(no name)", cookie.attributes
     observed = short("; ".join([name, *(f"{k}={v}" if v else k for k, v in attributes.items())]), 100)
-    session = cookie.session_like
-    expected = "Secure; HttpOnly; SameSite=Lax or Strict" if session else "Secure, valid prefix and size"
+    expected = "Secure; HttpOnly; SameSite=Lax or Strict" if cookie.session_like else "Secure, valid prefix and size"
+    judged = {
+        "prefix": _prefixed(cookie),
+        "samesite": _same_site(cookie),
+        "size": _sized(cookie),
+        "httponly": _http_only(cookie),
+        "secure": _secure(cookie, https),
+        "domain": _domain(cookie, host),
+    }
+    return [Verdict(f"cookies.{rule}", status, reason, observed, expected) for rule, (status, reason) in judged.items()]
 
-    def verdict(status: Status, reason: str) -> Verdict:
-        return Verdict("cookie", status, reason, observed, expected)
 
-    if (broken := _prefix(cookie)) is not None:
-        return verdict(Status.FAIL, f"browsers refuse it: {broken}")
+def judge(cookie: Cookie, *, https: bool, host: str) -> Verdict:
+    """The gravest verdict of all rules."""
+    return gravest(judge_all(cookie, https=https, host=host))
+
+
+RULES = ("prefix", "samesite", "size", "httponly", "secure", "domain")
+_GOOD = Status.PASS, "well protected"
+
+
+def _prefixed(cookie: Cookie) -> tuple[Status, str]:
+    broken = _prefix(cookie)
+    return _GOOD if broken is None else (Status.FAIL, f"browsers refuse it: {broken}")
+
+
+def _same_site(cookie: Cookie) -> tuple[Status, str]:
     if cookie.same_site == "none" and not cookie.secure:
-        return verdict(Status.FAIL, "browsers refuse it: SameSite=None without Secure")
+        return Status.FAIL, "browsers refuse it: SameSite=None without Secure"
+    if not cookie.session_like:
+        return _GOOD
+    if not cookie.same_site:
+        return Status.WARN, "no SameSite, so each browser applies its own default"
+    if cookie.same_site == "none":
+        return Status.WARN, "SameSite=None sends the session with requests from other sites"
+    return _GOOD
+
+
+def _sized(cookie: Cookie) -> tuple[Status, str]:
     if len((cookie.name + cookie.value).encode("utf-8", "replace")) > LONGEST:
-        return verdict(Status.FAIL, f"browsers refuse it: longer than {LONGEST} bytes")
-    if session and not cookie.http_only:
-        return verdict(Status.FAIL, "a session cookie that scripts can read (no HttpOnly)")
-    if not session and not cookie.http_only and _random(cookie.value) and not _CSRF.search(cookie.name):
-        return verdict(Status.WARN, "a long random value that scripts can read (no HttpOnly)")
-    if https and not cookie.secure:
-        return verdict(Status.FAIL if session else Status.WARN, "sent over plain http too (no Secure)")
-    if session and not cookie.same_site:
-        return verdict(Status.WARN, "no SameSite, so each browser applies its own default")
-    if session and cookie.same_site == "none":
-        return verdict(Status.WARN, "SameSite=None sends the session with requests from other sites")
-    domain = attributes.get("domain", "").lstrip(".").lower()
-    if session and domain and domain != host.lower():
-        return verdict(Status.WARN, f"sent to every host of {short(domain, 40)}")
-    return verdict(Status.PASS, "well protected")
+        return Status.FAIL, f"browsers refuse it: longer than {LONGEST} bytes"
+    return _GOOD
+
+
+def _http_only(cookie: Cookie) -> tuple[Status, str]:
+    if cookie.http_only:
+        return _GOOD
+    if cookie.session_like:
+        return Status.FAIL, "a session cookie that scripts can read (no HttpOnly)"
+    if _random(cookie.value) and not _CSRF.search(cookie.name):
+        return Status.WARN, "a long random value that scripts can read (no HttpOnly)"
+    return _GOOD
+
+
+def _secure(cookie: Cookie, https: bool) -> tuple[Status, str]:
+    if not https or cookie.secure:
+        return _GOOD
+    return (Status.FAIL if cookie.session_like else Status.WARN), "sent over plain http too (no Secure)"
+
+
+def _domain(cookie: Cookie, host: str) -> tuple[Status, str]:
+    domain = cookie.attributes.get("domain", "").lstrip(".").lower()
+    if cookie.session_like and domain and domain != host.lower():
+        return Status.WARN, f"sent to every host of {short(domain, 40)}"
+    return _GOOD
 
 
 def _prefix(cookie: Cookie) -> str | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from readiness.headers.base import Headers, Verdict, gravest, short, shown, values
+from readiness.headers.csp_bypass import bypass
+from readiness.headers.structured import Malformed, parse_dictionary
 from readiness.model import Status
 
 HEADER = "content-security-policy"
@@ -32,15 +34,21 @@ _BY_DEFAULT = (
 _OTHERS = (
     "default-src", "base-uri", "form-action", "frame-ancestors", "sandbox", "report-uri", "report-to", "webrtc",
     "upgrade-insecure-requests", "require-trusted-types-for", "trusted-types", "fenced-frame-src",
-    "block-all-mixed-content", "plugin-types", "prefetch-src", "navigate-to", "referrer", "reflected-xss",
-    "require-sri-for", "disown-opener", "policy-definition",
+)  # fmt: skip
+DEPRECATED = frozenset(
+    ("block-all-mixed-content", "plugin-types", "prefetch-src", "navigate-to", "referrer", "reflected-xss",
+     "require-sri-for", "disown-opener", "policy-definition")
 )  # fmt: skip
 _FALLBACKS = {**_CHAINS, **dict.fromkeys(_BY_DEFAULT, ("default-src",))}
-KNOWN = frozenset((*_FALLBACKS, *_OTHERS))
+KNOWN = frozenset((*_FALLBACKS, *_OTHERS, *DEPRECATED))
 
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_-]+={0,2})'", re.IGNORECASE)
 _HASH = re.compile(r"'sha(?:256|384|512)-[A-Za-z0-9+/_-]+={0,2}'", re.IGNORECASE)
 _KEYWORDS = ("self", "none", "unsafe-inline", "unsafe-eval", "strict-dynamic", "unsafe-hashes", "wasm-unsafe-eval")
+_QUOTED_KEYWORDS = (
+    "report-sample", "inline-speculation-rules", "trusted-types-eval", "unsafe-allow-redirects", "report-sha256",
+    "report-sha384", "report-sha512", "unsafe-webtransport-hashes",
+)  # fmt: skip
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
 _HOST = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>[^:/]+)(?::(?:\d+|\*))?(?:/.*)?")
 _WHITE = " \t\n\f\r"
@@ -154,6 +162,28 @@ def _scripts(policy: Policy) -> tuple[Status, str]:
     return status, reason
 
 
+def _bypass(policy: Policy) -> tuple[Status, str]:
+    governing = policy.effective("script-src-elem")
+    if governing is None or is_nothing(governing[1]) or _has(governing[1], "strict-dynamic"):
+        return Status.PASS, "no host counts"
+    directive, sources = governing
+    eval_allowed = _has(sources, "unsafe-eval")
+    for source in sources:
+        if (found := bypass(source.lower(), eval_allowed=eval_allowed)) is not None:
+            host, how = found
+            return Status.WARN, f"{directive} allows {short(source, 40)}: {host} {how}"
+    return Status.PASS, "no host known to serve scripts for anybody"
+
+
+def _deprecated(policy: Policy) -> tuple[Status, str]:
+    for name in policy.directives:
+        if name in DEPRECATED:
+            return Status.WARN, f"{name} is deprecated; browsers ignore it"
+    if "report-uri" in policy.directives and "report-to" not in policy.directives:
+        return Status.PASS, "report-uri alone is deprecated in favour of report-to, but works"
+    return Status.PASS, "no deprecated directive"
+
+
 def _eval(policy: Policy) -> tuple[Status, str]:
     governing = policy.effective("script-src")
     if governing is not None and _has(governing[1], "unsafe-eval"):
@@ -197,7 +227,17 @@ def _syntax(policy: Policy) -> tuple[Status, str]:
                 return Status.WARN, f"{directive} {short(source, 30)} lacks its quotes"
             if text in KNOWN:
                 return Status.WARN, f"a semicolon is missing before {text}"
+            if text == NONE and len(sources) > 1:
+                return Status.WARN, f"{directive} has 'none' beside other sources, so browsers ignore it"
+            if text.startswith("'") and not _is_quoted(source):
+                return Status.WARN, f"{directive} has {short(source, 30)}, which browsers do not know"
     return Status.PASS, "no syntax error"
+
+
+def _is_quoted(source: str) -> bool:
+    text = source.lower()
+    known = text.endswith("'") and text[1:-1] in (*_KEYWORDS, *_QUOTED_KEYWORDS)
+    return known or bool(_NONCE.fullmatch(source) or _HASH.fullmatch(source))
 
 
 _RULES: Mapping[str, tuple[Callable[[Policy], tuple[Status, str]], str]] = {
@@ -205,28 +245,56 @@ _RULES: Mapping[str, tuple[Callable[[Policy], tuple[Status, str]], str]] = {
     "csp.eval": (_eval, "no 'unsafe-eval'"),
     "csp.objects": (_objects, "object-src 'none'"),
     "csp.base": (_base, "base-uri 'none' or 'self'"),
+    "csp.bypass": (_bypass, "no host that serves JSONP or AngularJS to everybody"),
     "csp.syntax": (_syntax, "directives and keywords that browsers know"),
+    "csp.deprecated": (_deprecated, "current directives only"),
 }
+_OF_ALL = ("csp.syntax", "csp.deprecated")  # a mistake in one policy stays one, whatever the others say
 _RANK = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2}
 
 
 def judge_all(headers: Headers) -> list[Verdict]:
-    """One verdict for each rule; only `csp.present` where no policy is enforced."""
+    """One verdict for each rule; where no policy is enforced, all but `csp.present` are not applicable."""
     enforced = policies(headers)
     if not enforced:
         if policies(headers, REPORT_ONLY):
             reason, seen = "the policy is report-only, so it stops nothing", "report-only"
         else:
             reason, seen = "Content-Security-Policy is missing", "not sent"
-        return [Verdict("csp.present", Status.FAIL, reason, seen, "an enforced policy that limits scripts")]
+        missing = Verdict("csp.present", Status.FAIL, reason, seen, "an enforced policy that limits scripts")
+        none = "no policy is enforced, so there is nothing to judge"
+        rules = (*((id, expected) for id, (_, expected) in _RULES.items()), ("csp.reporting", "defined endpoints"))
+        return [missing, *(Verdict(id, Status.NOT_APPLICABLE, none, seen, expected) for id, expected in rules)]
     observed = shown(values(headers, HEADER), 100)
-    verdicts = []
+    verdicts = [Verdict("csp.present", Status.PASS, "a policy is enforced", observed, "an enforced policy")]
     for id, (rule, expected) in _RULES.items():
         judged = [rule(policy) for policy in enforced]
-        pick = max if id == "csp.syntax" else min
+        pick = max if id in _OF_ALL else min
         status, reason = pick(judged, key=lambda pair: _RANK[pair[0]])
         verdicts.append(Verdict(id, status, reason, observed, expected))
-    return verdicts
+    return [*verdicts, _reporting(headers, enforced, observed)]
+
+
+def _reporting(headers: Headers, enforced: list[Policy], observed: str) -> Verdict:
+    """Whether the endpoints that report-to names are defined; without the directive there is nothing to define."""
+    named = {sources[0] for policy in enforced if (sources := policy.directives.get("report-to"))}
+
+    def verdict(status: Status, reason: str) -> Verdict:
+        return Verdict("csp.reporting", status, reason, observed, "report-to names an endpoint of Reporting-Endpoints")
+
+    if not named:
+        return verdict(Status.NOT_APPLICABLE, "no report-to, so no endpoint is needed")
+    try:
+        defined = set(parse_dictionary(", ".join(values(headers, "reporting-endpoints"))))
+    except Malformed as error:
+        return verdict(Status.WARN, f"browsers ignore Reporting-Endpoints: {error}")
+    old = " ".join(values(headers, "report-to"))
+    missing = sorted(name for name in named if name not in defined and f'"{name}"' not in old)
+    if missing:
+        return verdict(
+            Status.WARN, f"report-to names {short(missing[0], 40)}, which Reporting-Endpoints does not define"
+        )
+    return verdict(Status.PASS, "the reporting endpoints are defined")
 
 
 def judge(headers: Headers) -> Verdict:

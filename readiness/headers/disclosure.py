@@ -39,8 +39,17 @@ def judge(headers: Headers, body: str = "") -> Verdict:
         text = re.sub(r"(^|,)\s*(HTTP/)?\d(\.\d)?\s", " ", value) if name.lower() == "via" else value
         if _VERSION.search(text):
             shown = short(f"{name}: {value}")
-            return Verdict("disclosure", Status.WARN, f"{shown} tells a version", shown, expected)
+            return Verdict("leak.version", Status.WARN, f"{shown} tells a version", shown, expected)
     if banner := _BODY.search(body):
-        return Verdict("disclosure", Status.WARN, f"the page names {short(banner[1])}", short(banner[1]), expected)
+        return Verdict("leak.version", Status.WARN, f"the page names {short(banner[1])}", short(banner[1]), expected)
     products = short(", ".join(f"{name}: {value}" for name, value in named)) or "no such header"
-    return Verdict("disclosure", Status.PASS, "no version is told", products, expected)
+    return Verdict("leak.version", Status.PASS, "no version is told", products, expected)
+
+
+def judge_sources(headers: Headers) -> Verdict:
+    """Warns at a header that leads to the source map, and with it to the sources, of a script."""
+    sent = [f"{name}: {short(value, 40)}" for name, value in headers if name.lower() in ("sourcemap", "x-sourcemap")]
+    expected = "no source map of a production build"
+    if sent:
+        return Verdict("leak.source_map", Status.WARN, f"{sent[0]} leads to the sources", sent[0], expected)
+    return Verdict("leak.source_map", Status.PASS, "no source map is named", "no such header", expected)

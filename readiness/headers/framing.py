@@ -13,7 +13,7 @@ def judge(headers: Headers) -> Verdict:
     """Judges the values, not their presence; with frame-ancestors browsers ignore X-Frame-Options."""
 
     def verdict(status: Status, reason: str, observed: str) -> Verdict:
-        return Verdict("framing", status, reason, observed, _EXPECTED)
+        return Verdict("framing.policy", status, reason, observed, _EXPECTED)
 
     lists = [p.directives["frame-ancestors"] for p in csp.policies(headers) if "frame-ancestors" in p.directives]
     options = [value.lower() for value in members(headers, "x-frame-options")]

@@ -16,7 +16,7 @@ def judge(headers: Headers) -> Verdict:
     observed = shown(sent)
 
     def verdict(status: Status, reason: str, seen: str = observed) -> Verdict:
-        return Verdict("permissions", status, reason, seen, _EXPECTED)
+        return Verdict("permissions.policy", status, reason, seen, _EXPECTED)
 
     if not sent:
         if values(headers, "feature-policy"):

@@ -16,17 +16,17 @@ def judge(headers: Headers) -> Verdict:
     expected = " or ".join(PRIVATE)
     if not sent:
         reason = "Referrer-Policy is missing; each browser applies its own default"
-        return Verdict("referrer", Status.WARN, reason, "not sent", expected)
+        return Verdict("referrer.policy", Status.WARN, reason, "not sent", expected)
     observed = short(", ".join(sent))
     known = [value.lower() for value in sent if value.lower() in (*PRIVATE, *LOOSE, *UNSAFE)]
     if not known:
         reason = f"browsers know no Referrer-Policy {observed!r}"
-        return Verdict("referrer", Status.FAIL, reason, observed, expected)
+        return Verdict("referrer.policy", Status.FAIL, reason, observed, expected)
     policy = known[-1]
     if policy in UNSAFE:
         reason = f"{policy} sends paths and query strings to other sites"
-        return Verdict("referrer", Status.FAIL, reason, observed, expected)
+        return Verdict("referrer.policy", Status.FAIL, reason, observed, expected)
     if policy in LOOSE:
         reason = f"{policy} names the origin over plain http too"
-        return Verdict("referrer", Status.WARN, reason, observed, expected)
-    return Verdict("referrer", Status.PASS, f"Referrer-Policy is {policy}", observed, expected)
+        return Verdict("referrer.policy", Status.WARN, reason, observed, expected)
+    return Verdict("referrer.policy", Status.PASS, f"Referrer-Policy is {policy}", observed, expected)

@@ -10,9 +10,9 @@ def judge(headers: Headers) -> Verdict:
     """Only the first value counts, in any case."""
     sent = values(headers, "x-content-type-options")
     if not sent:
-        return Verdict("sniffing", Status.FAIL, "X-Content-Type-Options is missing", "not sent", "nosniff")
+        return Verdict("mime.sniffing", Status.FAIL, "X-Content-Type-Options is missing", "not sent", "nosniff")
     observed = shown(sent)
     if ",".join(sent).split(",")[0].strip().lower() != "nosniff":
         reason = f"browsers ignore X-Content-Type-Options {observed!r}"
-        return Verdict("sniffing", Status.FAIL, reason, observed, "nosniff")
-    return Verdict("sniffing", Status.PASS, "X-Content-Type-Options is nosniff", observed, "nosniff")
+        return Verdict("mime.sniffing", Status.FAIL, reason, observed, "nosniff")
+    return Verdict("mime.sniffing", Status.PASS, "X-Content-Type-Options is nosniff", observed, "nosniff")

@@ -16,92 +16,23 @@ from typing import Any, Literal
 
 import httpx
 
-from readiness.api import Context, HttpSettings, ProbeError, absent, probe
+from readiness.api import Context, HttpSettings, ProbeError, probe
 from readiness.facts.base import Absent
 from readiness.facts.exchange import Exchange
-from readiness.facts.http import (
-    Attempt,
-    CorsAnswer,
-    ExposedPath,
-    HttpFacts,
-    Network,
-    PathAnswer,
-    ProtectedPath,
-    WritablePath,
-)
-from readiness.headers import cookies
-from readiness.probes.fetch import PARALLEL, Fetcher, fetcher
+from readiness.facts.http import CorsAnswer, HttpFacts, Network, PathAnswer, WritablePath
+from readiness.probes.asking import Answer, Asker, missing, shown
+from readiness.probes.fetch import fetcher
+from readiness.probes.protected import MOST_PROTECTED, ask_protected
 
-Answer = Exchange | Absent
-
-MOST_REQUESTS = 58
-MOST_ENDPOINTS, MOST_PROTECTED, MOST_FORGERIES, MOST_WRITABLE = 6, 6, 2, 2
+MOST_REQUESTS = 74
+MOST_ENDPOINTS, MOST_WRITABLE = 6, 2
 MOST_REDIRECTS = 3
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"}
 JSON = {"Accept": "application/json"}
 CUT_OFF_JSON = b'{"a": '
 OVERSIZED = b'{"a": "' + b"x" * 1_572_864
 LARGE_HEADER = 20_480
-UNSIGNED_JWT = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJyZWFkaW5lc3MiLCJleHAiOjQxMDI0NDQ4MDB9."
-EXPOSED: Mapping[str, re.Pattern[str]] = {
-    "/.git/HEAD": re.compile(r"(ref: refs/\S+|[0-9a-f]{40})\s*\Z"),
-    "/.env": re.compile(r"([ \t]*(#.*)?\n)*(export )?[A-Za-z_]\w*=.*\n(.*\n)*?(export )?[A-Za-z_]\w*="),
-    "/actuator/env": re.compile(r'\s*\{.*"propertySources"', re.DOTALL),
-    "/backup.sql": re.compile(r"(.*\n){0,40}?\s*(CREATE TABLE|INSERT INTO|-- .*\bdump\b)"),
-}
-_LOGIN = re.compile(r"<input[^<>]{0,200}type\s*=\s*[\"']?password", re.IGNORECASE)
 _ASSET = re.compile(r"(?:src|href)\s{0,9}=\s{0,9}[\"']?([^\"'\s<>?#]{1,300}\.(?:m?js|css)\b[^\"'\s<>]{0,100})", re.I)
-
-
-class _Asker:
-    """Sends requests within the budget, four at a time. What fails becomes an absent fact with the reason.
-
-    After a 429, or three plain requests in a row that end in a server error, it sends nothing more.
-    """
-
-    def __init__(self, fetch: Fetcher) -> None:
-        self.fetch = fetch
-        self.sent = 0
-        self.closed: list[str] = []
-        self.limited: Answer = _missing("the service did not answer 429")
-        self._slots = asyncio.Semaphore(PARALLEL)
-        self._failing = 0
-        self._stop = ""
-
-    async def __call__(self, name: str, method: str, path: str, *, broken: bool = False, **more: Any) -> Answer:
-        """`name` is the field that this is for. A `broken` request, or one for an unknown path, may end in a 5xx."""
-        async with self._slots:
-            for last in (False, True):
-                if self.sent >= MOST_REQUESTS:
-                    self._stop = f"the budget of {MOST_REQUESTS} requests is used up"
-                if self._stop:
-                    return _missing(f"not asked: {self._stop}")
-                self.sent += 1
-                try:
-                    answer = await self.fetch.request(method, path, **more)
-                except ProbeError as error:
-                    # A kept connection may have been closed at this very moment, so once more.
-                    if not _disconnected(error):
-                        return _missing(error.reason)
-                    if last:
-                        self.closed.append(name)
-                        return _missing(error.reason)
-                except (httpx.InvalidURL, ValueError):
-                    return _missing(f"{method} {path[:80]}: not a URL")
-                else:
-                    return self._noted(_masked(answer), broken)
-            raise AssertionError("unreachable")
-
-    def _noted(self, answer: Exchange, broken: bool) -> Answer:
-        if answer.status == 429:  # an answer to how often we ask, not to what
-            self._stop = "the service answered 429 Too Many Requests"
-            self.limited = answer
-            return _missing(self._stop)
-        if not broken:
-            self._failing = self._failing + 1 if answer.status >= 500 else 0
-            if self._failing >= 3:
-                self._stop = "three answers in a row were server errors"
-        return answer
 
 
 @probe(needs="http.url")
@@ -110,7 +41,7 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
     assert settings.url is not None
     network = asyncio.create_task(network_of(settings.url))
     async with fetcher(settings, context) as fetch:
-        ask = _Asker(fetch)
+        ask = Asker(fetch, MOST_REQUESTS)
         root, chain = await _root(ask, settings.url)
         baseline = await _baseline(ask, settings, context.canary)
         unknown = [answer.body for answer in baseline.values() if isinstance(answer, Exchange)]
@@ -120,8 +51,7 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
             _endpoints(ask, settings.endpoints),
             _cors(ask, root, settings),
             _reflected(ask, root, settings, context.canary),
-            _exposed(ask, unknown),
-            _protected(ask, settings, unknown),
+            ask_protected(ask, settings, unknown),
             _writable(ask, settings.writable),
         )
     found = {name: value for part in parts for name, value in part.items()}
@@ -161,7 +91,7 @@ async def network_of(url: str) -> Network:
     return "private" if addresses and all(not address.is_global for address in addresses) else "public"
 
 
-async def _root(ask: _Asker, url: str) -> tuple[Exchange, list[Exchange]]:
+async def _root(ask: Asker, url: str) -> tuple[Exchange, list[Exchange]]:
     """The root after redirects within its origin, and the redirects."""
     chain: list[Exchange] = []
     while True:
@@ -189,7 +119,7 @@ def _redirect(answer: Exchange) -> str | None:
     return str(target) if same and target.host and not target.userinfo else None
 
 
-async def _baseline(ask: _Asker, settings: HttpSettings, canary: str) -> dict[str, Any]:
+async def _baseline(ask: Asker, settings: HttpSettings, canary: str) -> dict[str, Any]:
     """What paths get that do not exist: every later "found" is held against these."""
     folder = settings.endpoints[0].partition("?")[0].rpartition("/")[0] if settings.endpoints else "/api"
     return await _together(
@@ -200,7 +130,7 @@ async def _baseline(ask: _Asker, settings: HttpSettings, canary: str) -> dict[st
     )
 
 
-async def _ordinary(ask: _Asker, root: Exchange) -> dict[str, Any]:
+async def _ordinary(ask: Asker, root: Exchange) -> dict[str, Any]:
     found = _ASSET.search(root.body) if root.media_type == "text/html" else None
     asset = str(httpx.URL(root.url).join(found[1])) if found and _joins(root.url, found[1]) else None
     answers = await _together(
@@ -211,7 +141,7 @@ async def _ordinary(ask: _Asker, root: Exchange) -> dict[str, Any]:
     if asset is not None:
         answers["asset"] = await ask("asset", "GET", asset, keep=1024, anonymous=True)
     else:
-        answers["asset"] = _missing("the root names no script or style sheet of its own origin")
+        answers["asset"] = missing("the root names no script or style sheet of its own origin")
     return answers
 
 
@@ -223,7 +153,7 @@ def _joins(base: str, reference: str) -> bool:
     return (here.scheme, here.host, here.port) == (target.scheme, target.host, target.port)
 
 
-async def _broken(ask: _Asker, root: Exchange, canary: str) -> dict[str, Any]:
+async def _broken(ask: Asker, root: Exchange, canary: str) -> dict[str, Any]:
     """Requests that only a broken or hostile client sends; bodies to an invented path alone."""
     json_type = {"Content-Type": "application/json", **JSON}
     answers = await _together(
@@ -239,17 +169,20 @@ async def _broken(ask: _Asker, root: Exchange, canary: str) -> dict[str, Any]:
     return answers
 
 
-async def _endpoints(ask: _Asker, paths: tuple[str, ...]) -> dict[str, Any]:
+async def _endpoints(ask: Asker, paths: tuple[str, ...]) -> dict[str, Any]:
     asked = paths[:MOST_ENDPOINTS]
     answers = await asyncio.gather(*(ask("endpoints", "GET", path, headers=JSON) for path in asked))
     return {"endpoints": tuple(PathAnswer(path=p, answer=a) for p, a in zip(asked, answers, strict=True))}
 
 
-async def _cors(ask: _Asker, root: Exchange, settings: HttpSettings) -> dict[str, Any]:
-    """Foreign origins: an invented one, the one of sandboxed frames, and two that only resemble the own."""
-    host = httpx.URL(root.url).host
+async def _cors(ask: Asker, root: Exchange, settings: HttpSettings) -> dict[str, Any]:
+    """Six origins: an invented one, that of sandboxed frames, two that resemble the own, the own over http, the own."""
+    url = httpx.URL(root.url)
+    host = url.host
     main = settings.endpoints[0] if settings.endpoints else root.url
-    asked = [(main, o, False) for o in ("https://rdy.invalid", "null", f"https://{host}.rdy.invalid")]
+    foreign = ["https://rdy.invalid", "null", f"https://{host}.rdy.invalid", f"https://rdy{host}"]
+    own = f"{url.scheme}://{url.netloc.decode('ascii')}"
+    asked = [(main, o, False) for o in (*foreign, *([f"http://{host}"] if url.scheme == "https" else []), own)]
     asked.append((main, "https://rdy.invalid", True))
     if main != root.url:
         asked.append((root.url, "https://rdy.invalid", False))
@@ -259,12 +192,12 @@ async def _cors(ask: _Asker, root: Exchange, settings: HttpSettings) -> dict[str
         if preflight:
             headers |= {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
         answer = await ask("cors", "OPTIONS" if preflight else "GET", path, headers=headers, keep=1024)
-        return CorsAnswer(path=_shown(path), origin=origin, preflight=preflight, answer=answer)
+        return CorsAnswer(path=shown(path), origin=origin, own=origin == own, preflight=preflight, answer=answer)
 
     return {"cors": tuple(await asyncio.gather(*(one(*arguments) for arguments in asked)))}
 
 
-async def _reflected(ask: _Asker, root: Exchange, settings: HttpSettings, canary: str) -> dict[str, Any]:
+async def _reflected(ask: Asker, root: Exchange, settings: HttpSettings, canary: str) -> dict[str, Any]:
     """A marker with the characters that break out of HTML, in a query value."""
     asked = [root.url, _unknown(canary), *settings.endpoints[:1]]
     query = f"rdy={canary}'%22%3Cx7%3E"
@@ -273,59 +206,12 @@ async def _reflected(ask: _Asker, root: Exchange, settings: HttpSettings, canary
         answer = await ask(
             "reflected", "GET", f"{path}{'&' if '?' in path else '?'}{query}", headers=BROWSER, broken=True
         )
-        return PathAnswer(path=_shown(path), answer=answer)
+        return PathAnswer(path=shown(path), answer=answer)
 
     return {"reflected": tuple(await asyncio.gather(*map(one, asked)))}
 
 
-async def _exposed(ask: _Asker, unknown: list[str]) -> dict[str, Any]:
-    async def one(path: str, signature: re.Pattern[str]) -> ExposedPath:
-        answer = await ask(
-            "exposed", "GET", path, headers={"Range": "bytes=0-1023"}, keep=1024, anonymous=True, broken=True
-        )
-        if isinstance(answer, Absent):
-            return ExposedPath(path=path, status=answer)
-        return ExposedPath(
-            path=path,
-            status=answer.status,
-            media_type=answer.media_type,
-            signature=signature.match(answer.body.replace("\r\n", "\n")) is not None,
-            like_unknown=any(answer.body == body[: len(answer.body)] for body in unknown if answer.body),
-        )
-
-    return {"exposed": tuple(await asyncio.gather(*(one(path, signature) for path, signature in EXPOSED.items())))}
-
-
-async def _protected(ask: _Asker, settings: HttpSettings, unknown: list[str]) -> dict[str, Any]:
-    forged = {"garbage": "Bearer rdy-garbage", "unsigned": f"Bearer {UNSIGNED_JWT}"}
-
-    async def one(number: int, path: str) -> ProtectedPath:
-        authorised: Answer = _missing("no http.headers are configured")
-        if settings.headers:
-            authorised = await ask("protected", "GET", path, headers=JSON)
-        attempts = {"anonymous": await ask("protected", "GET", path, headers=JSON, anonymous=True)}
-        for name, value in forged.items() if number < MOST_FORGERIES else ():
-            headers = {"Authorization": value, **JSON}
-            attempts[name] = await ask("protected", "GET", path, headers=headers, anonymous=True, broken=True)
-        made = {name: _attempt(answer, authorised, unknown) for name, answer in attempts.items()}
-        return ProtectedPath(path=path, authorised=_without_body(authorised), **made)
-
-    paths = settings.protected[:MOST_PROTECTED]
-    return {"protected": tuple(await asyncio.gather(*(one(n, path) for n, path in enumerate(paths))))}
-
-
-def _attempt(answer: Answer, authorised: Answer, unknown: list[str]) -> Attempt:
-    if isinstance(answer, Absent):
-        return Attempt(answer=answer)
-    return Attempt(
-        answer=_without_body(answer),
-        same_body=authorised if isinstance(authorised, Absent) else answer.body == authorised.body,
-        like_unknown=bool(answer.body) and answer.body in unknown,
-        login_form=_LOGIN.search(answer.body) is not None,
-    )
-
-
-async def _writable(ask: _Asker, paths: tuple[str, ...]) -> dict[str, Any]:
+async def _writable(ask: Asker, paths: tuple[str, ...]) -> dict[str, Any]:
     json_type, xml_type = ({"Content-Type": f"application/{kind}", **JSON} for kind in ("json", "xml"))
 
     async def one(path: str) -> WritablePath:
@@ -360,33 +246,3 @@ async def _together(**questions: Any) -> dict[str, Any]:
 
 def _unknown(canary: str) -> str:
     return f"/{canary}-{secrets.token_hex(4)}"
-
-
-def _missing(reason: str) -> Absent:
-    missing = absent(reason)
-    assert isinstance(missing, Absent)
-    return missing
-
-
-def _disconnected(error: ProbeError) -> bool:
-    cause = error.__context__
-    return isinstance(cause, (httpx.ReadError, httpx.WriteError)) or (
-        isinstance(cause, httpx.RemoteProtocolError) and "disconnected" in str(cause)
-    )
-
-
-def _masked(answer: Exchange) -> Exchange:
-    """The same without the values of cookies: they may be somebody's session."""
-    headers = tuple(
-        (name, cookies.mask(value) if name.lower() == "set-cookie" else value) for name, value in answer.headers
-    )
-    return answer.model_copy(update={"headers": headers})
-
-
-def _without_body(answer: Answer) -> Answer:
-    return answer.model_copy(update={"body": ""}) if isinstance(answer, Exchange) and answer.status < 400 else answer
-
-
-def _shown(path: str) -> str:
-    """A full URL as the path that it names."""
-    return httpx.URL(path).path if path.startswith("http") else path

@@ -15,6 +15,7 @@ from readiness.api import Context, MongoDBSettings, ProbeError, absent, probe
 from readiness.facts.base import Absent
 from readiness.facts.mongodb import MongoFacts, MongoMember, NotFollowed, Platform, Topology
 from readiness.facts.mongodb_server import Counters
+from readiness.probes._accounts import mongodb_account
 from readiness.probes.mongodb_member import Gate, Visit
 from readiness.probes.mongodb_target import CONNECT_SECONDS, FOLLOWS, Address, Target, network, resolve, target
 
@@ -25,7 +26,7 @@ STRAGGLER_SECONDS = 0.5
 """How long the window waits for members that are slower than the first one, at least."""
 
 
-@probe(needs="mongodb.uri", windowed=True, drivers=("pymongo",))
+@probe(needs="mongodb.uri", windowed=True, drivers=("pymongo",), account=mongodb_account)
 async def mongodb(settings: MongoDBSettings, context: Context) -> MongoFacts:
     """Reads every member that can be reached. Raises ProbeError where none answers."""
     assert settings.uri is not None  # the engine runs no probe whose key is missing

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from readiness.headers import (
     Headers,
+    Profile,
     Verdict,
     caching,
     cookies,
     cors,
     csp,
     disclosure,
+    evaluate,
     framing,
     hsts,
     permissions,
@@ -31,7 +33,9 @@ NAMES = (
     "X-Frame-Options", "X-Content-Type-Options", "Referrer-Policy", "Permissions-Policy", "Feature-Policy",
     "Cache-Control", "Age", "X-Cache", "Cache-Status", "Access-Control-Allow-Origin",
     "Access-Control-Allow-Credentials", "Vary", "RateLimit", "RateLimit-Policy", "RateLimit-Limit",
-    "X-RateLimit-Limit", "Retry-After", "Server", "Via", "X-Powered-By",
+    "X-RateLimit-Limit", "Retry-After", "Server", "Via", "X-Powered-By", "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy", "X-XSS-Protection", "Expect-CT", "Location",
+    "Content-Type", "Content-Length", "Date", "SourceMap", "Reporting-Endpoints", "Report-To",
 )  # fmt: skip
 PIECES = (
     "max-age=", "31536000", "includeSubDomains", "script-src", "default-src", "'unsafe-inline'", "'nonce-",
@@ -39,7 +43,7 @@ PIECES = (
     "'self'", "frame-ancestors", "nosniff", "DENY", "no-store", "private", "camera=()", "=(", ")", '"', "\\",
     ";", ",", "=",
     " ", "\t", "limit=1", ";q=", ";w=60", "null", "true", "Secure", "HttpOnly", "SameSite=None", "Expires=",
-    "Max-Age=0",
+    "Max-Age=0", "<script src=", "integrity=", ">", "//", "http://[", "text/html", "report-to", "same-origin",
     "__Host-", "session=", "1.2.3", "/", "?1", ":YQ==:", "@5", "-", "é", "\x9b", "\x00", "٣", "9" * 20,
 )  # fmt: skip
 
@@ -64,7 +68,7 @@ def verdicts(headers: Headers, body: str = "") -> list[Verdict]:
 @given(header_lists, text)
 def test_every_family_gives_a_verdict(headers: list[tuple[str, str]], body: str) -> None:
     for verdict in verdicts(headers, body):
-        assert verdict.status in (Status.PASS, Status.WARN, Status.FAIL)
+        assert verdict.status in (Status.PASS, Status.WARN, Status.FAIL, Status.NOT_APPLICABLE)
         assert verdict.reason
         assert len(verdict.reason) <= 160
         assert verdict.observed
@@ -73,6 +77,48 @@ def test_every_family_gives_a_verdict(headers: list[tuple[str, str]], body: str)
     csp.nonces(headers)
     for cookie in cookies.cookies(headers):
         assert cookie.deletes(0.0) in (True, False)
+
+
+RULES = [verdict.id for verdict in evaluate([])]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.sampled_from(NAMES), st.binary(max_size=20)), st.one_of(text, st.binary())), max_size=6
+    ),
+    st.one_of(st.sampled_from(["https://shop.example/a", "http://shop.example", "https://[::1", ""]), text),
+    st.integers(0, 999),
+    st.sampled_from(["web", "api", "internal"]),
+    st.one_of(text, st.binary()),
+    st.one_of(st.none(), text),
+    st.booleans(),
+)
+def test_any_bytes_get_one_verdict_for_each_rule(
+    headers: list[tuple[str | bytes, str | bytes]],
+    url: str,
+    status: int,
+    profile: Profile,
+    body: str | bytes,
+    origin: str | None,
+    private: bool,
+) -> None:
+    verdicts = evaluate(headers, url=url, status=status, profile=profile, body=body, origin=origin, private=private)
+    assert [verdict.id for verdict in verdicts] == RULES
+    for verdict in verdicts:
+        assert verdict.status in (Status.PASS, Status.WARN, Status.FAIL, Status.NOT_APPLICABLE)
+        assert verdict.observed
+        assert verdict.expected
+        assert 0 < len(verdict.reason) <= 200
+
+
+def test_rules_belong_to_the_published_families() -> None:
+    families = {
+        "csp", "hsts", "framing", "mime", "referrer", "permissions", "coop", "coep", "corp", "cors", "cookies", "cache",
+        "leak", "deprecated", "redirect", "sri",
+    }  # fmt: skip
+    assert len(set(RULES)) == len(RULES)
+    assert {rule.partition(".")[0] for rule in RULES} == families
 
 
 @settings(max_examples=400, deadline=None)
@@ -94,7 +140,26 @@ def test_masked_cookies_keep_their_length(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ['a="', "\\", ";", ",", "' ", "=", "((", "a ", "1.", "script-src ", "<hr", "a=1;", ":"]
+    "piece",
+    [
+        'a="',
+        "\\",
+        ";",
+        ",",
+        "' ",
+        "=",
+        "((",
+        "a ",
+        "1.",
+        "script-src ",
+        "<hr",
+        "a=1;",
+        ":",
+        "<script ",
+        "<script src='",
+        "<!--",
+        "<link a=",
+    ],
 )
 def test_long_headers_cost_little(piece: str) -> None:
     """A header may be 100 kB long: nothing may take quadratic time."""
@@ -102,4 +167,6 @@ def test_long_headers_cost_little(piece: str) -> None:
     began = time.perf_counter()
     verdicts([(name, long) for name in NAMES], long)
     rate_limit.find([(name, long) for name in NAMES])
+    evaluate([(name, long) for name in NAMES], url=long, body=long, private=True)
+    evaluate([], url="https://shop.example/", body=long, private=True)
     assert time.perf_counter() - began < 5

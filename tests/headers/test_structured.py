@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from readiness.headers.structured import InnerList, Item, Malformed, Token, parse_dictionary, parse_item, parse_list
 
@@ -70,3 +73,44 @@ def test_dictionaries() -> None:
 def test_what_breaks_the_grammar_is_refused_as_a_whole(parse: Any, text: str) -> None:
     with pytest.raises(Malformed):
         parse(text)
+
+
+PIECES = (
+    "a", "b1", "*c", "1", "-2", "3.5", "1.", "?0", "?1", "?2", ":YQ==:", ":%:", '"x"', '"\\\\"', '"', "@7",
+    "(", ")", ";q", ";q=1", "=", ",", ", ", " ", "\t", "a=", "b=", "A", "é", "",
+)  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """A parsed value of either parser, in tuples, with the type of each bare value that can be told in both."""
+    if isinstance(value, InnerList):
+        return [_plain(item) for item in value.items], {k: str(v) for k, v in value.parameters.items()}
+    if isinstance(value, Item):
+        return str(value.value), {k: str(v) for k, v in value.parameters.items()}
+    bare, parameters = value
+    kept = {k: _text(v) for k, v in parameters.items()}
+    return ([_plain(item) for item in bare], kept) if isinstance(bare, list) else (_text(bare), kept)
+
+
+def _text(bare: Any) -> str:
+    return str(int(bare.timestamp())) if isinstance(bare, datetime) else str(bare)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sampled_from(["item", "list", "dictionary"]))
+def test_another_parser_agrees(text: str, kind: str) -> None:
+    http_sf = pytest.importorskip("http_sf")
+    parse: Any = {"item": parse_item, "list": parse_list, "dictionary": parse_dictionary}[kind]
+    try:
+        theirs = http_sf.parse(text.encode("latin-1"), tltype=kind)
+    except ValueError:  # StructuredFieldError is one
+        with pytest.raises(Malformed):
+            parse(text)
+        return
+    ours = parse(text)
+    if kind == "item":
+        assert _plain(ours) == _plain(theirs)
+    elif kind == "list":
+        assert [_plain(member) for member in ours] == [_plain(member) for member in theirs]
+    else:
+        assert {k: _plain(v) for k, v in ours.items()} == {k: _plain(v) for k, v in theirs.items()}

@@ -81,12 +81,21 @@ def serving(folder: Path, *options: str, binary: Path | None = None, password: s
 
 
 @contextlib.contextmanager
-def replicated(folder: Path, *options: str, replica: tuple[str, ...] = ()) -> Iterator[tuple[Instance, Instance]]:
+def replicated(
+    folder: Path,
+    *options: str,
+    replica: tuple[str, ...] = (),
+    binary: Path | None = None,
+    password: str = "",
+) -> Iterator[tuple[Instance, Instance]]:
     """A primary with `options`, and a replica that has caught up."""
-    with (
-        serving(folder, *options) as first,
-        serving(folder, *replica, "--replicaof", f"127.0.0.1 {first.port}") as second,
-    ):
+    # Without the delay a primary waits five seconds for more replicas to synchronise.
+    options = (*options, "--repl-diskless-sync-delay", "0")
+    login = ("--masterauth", password) if password else ()
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(serving(folder, *options, *login, binary=binary, password=password))
+        of = ("--replicaof", f"127.0.0.1 {first.port}")
+        second = stack.enter_context(serving(folder, *replica, *login, *of, binary=binary, password=password))
 
         def attached() -> bool:
             with first.admin() as client:
@@ -97,7 +106,7 @@ def replicated(folder: Path, *options: str, replica: tuple[str, ...] = ()) -> It
 
 
 @contextlib.contextmanager
-def watched(folder: Path, primary: Instance, count: int = 3) -> Iterator[list[int]]:
+def watched(folder: Path, primary: Instance, count: int = 3, binary: Path | None = None) -> Iterator[list[int]]:
     """That many Sentinels over the primary, all of which know each other; their ports."""
     ports = free_ports(count)
     with contextlib.ExitStack() as stack:
@@ -106,8 +115,10 @@ def watched(folder: Path, primary: Instance, count: int = 3) -> Iterator[list[in
             config.write_text(
                 f"port {port}\nbind 127.0.0.1\nsentinel monitor cache 127.0.0.1 {primary.port} 2\n"
                 "sentinel down-after-milliseconds cache 5000\n"
+                + f"sentinel auth-pass cache {primary.password}\n"
+                * bool(primary.password)
             )
-            argv = [str(VALKEY), str(config), "--sentinel"]
+            argv = [str(binary or VALKEY), str(config), "--sentinel"]
             stack.enter_context(running(Server("sentinel", argv, log=folder / f"{port}.log"), answers(port)))
 
         def acquainted() -> bool:
@@ -121,6 +132,35 @@ def watched(folder: Path, primary: Instance, count: int = 3) -> Iterator[list[in
 
         until(acquainted, 30)
         yield ports
+
+
+@contextlib.contextmanager
+def clustered(folder: Path, *options: str, count: int = 3, binary: Path | None = None) -> Iterator[list[Instance]]:
+    """That many primaries that share the slots between them, without replicas."""
+    with contextlib.ExitStack() as stack:
+        flags = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", *options)
+        # Of their own choice the nodes would take 10 000 + port for their bus, which may be no port at all.
+        buses = free_ports(count)
+        nodes = [
+            stack.enter_context(serving(folder, *flags, "--cluster-port", str(bus), binary=binary)) for bus in buses
+        ]
+        bounds = [16_384 * index // count for index in range(count + 1)]
+        for index, node in enumerate(nodes):
+            with node.admin() as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[index], bounds[index + 1] - 1)
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", index + 1)
+                client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
+
+        def agreed() -> bool:
+            states = []
+            for node in nodes:
+                with node.admin() as client:
+                    info = str(client.execute_command("CLUSTER INFO"))
+                    states.append(f"'cluster_known_nodes': '{count}'" in info and "'cluster_state': 'ok'" in info)
+            return all(states)
+
+        until(agreed, 30)
+        yield nodes
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> None:

@@ -14,17 +14,12 @@ from typing import Any
 import pytest
 import trustme
 
-from readiness import judge, loader
+from readiness.demo.processes import free_ports
 from readiness.errors import FactMissing, ProbeError
-from readiness.facts.collected import Collected, Outcome
-from readiness.facts.redis import RedisFacts
-from readiness.model import Finding, Status
+from readiness.model import Status
 from readiness.probes import redis_aside, redis_client
-from readiness.probes.redis import read_redis
-from readiness.settings import Limits, RedisSettings, Settings
-from readiness.spec import Context
-from readiness.window import Window
 
+from .redis_audit import CHECKS, IDLE, PLAIN, SECONDS, collect, judged, wrong
 from .redis_servers import (
     DEBIAN_REDIS,
     Instance,
@@ -40,50 +35,8 @@ from .redis_servers import (
 )
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not has_valkey, reason="no valkey-server here")]
-REGISTRY = loader.load()
-CHECKS = {id: spec for id, spec in REGISTRY.checks.items() if id.startswith("caching.")}
-SECONDS = 0.5
 WARM = {"user:*": 100, "product:*": 100}
 PASSWORD = "hunter2-but-longer"
-
-# What a server on loopback without any configuration, and without traffic, is told.
-IDLE = {
-    "caching.hit_rate.window": Status.ERROR,
-    "caching.errors.rate": Status.ERROR,
-    "caching.latency.command_avg": Status.ERROR,
-    "caching.usage.shared_by_app": Status.FAIL,
-    "caching.usage.not_idle": Status.WARN,
-}
-PLAIN = {
-    "caching.memory.limit": Status.FAIL,
-    "caching.memory.policy": Status.WARN,
-    "caching.ha.replicas": Status.WARN,
-    "caching.ha.failover": Status.WARN,
-    "caching.security.auth": Status.WARN,
-}
-
-
-def collect(url: str, *, seconds: float = SECONDS, wait: float = 5, **settings: Any) -> RedisFacts:
-    context = Context(Window(seconds, 1), Limits(request_seconds=wait), "readiness/test", "rdy-0123456789ab")
-    facts = asyncio.run(read_redis(RedisSettings(url=url, **settings), context))
-    assert RedisFacts.from_json(facts.to_json()) == facts
-    return facts
-
-
-def judged(facts: RedisFacts) -> dict[str, Finding]:
-    collection = {kind: Collected(Outcome.NOT_CONFIGURED, needs=spec.needs) for kind, spec in REGISTRY.probes.items()}
-    collection[RedisFacts] = Collected(Outcome.COLLECTED, facts)
-    results = judge.judge(CHECKS, collection, Settings(), {})
-    findings = {result.spec.id: result.finding for result in results}
-    broken = {id: finding.message for id, finding in findings.items() if "check itself failed" in finding.message}
-    assert not broken
-    return findings
-
-
-def wrong(facts: RedisFacts) -> dict[str, Status]:
-    """Every check that is neither pass nor outside the score."""
-    fine = (Status.PASS, Status.NOT_APPLICABLE, Status.UNTESTED)
-    return {id: finding.status for id, finding in judged(facts).items() if finding.status not in fine}
 
 
 @pytest.fixture(scope="module")
@@ -258,12 +211,12 @@ def test_primary_replica_and_sentinels(folder: Path) -> None:
         assert (master.flags, master.replicas, master.sentinels, master.quorum_ok) == ("master", 1, 3, True)
         findings = judged(sentinel)
         assert findings["caching.ha.failover"].status is Status.PASS
-        assert "leads to a Sentinel" in findings["caching.memory.limit"].message
-        assert findings["caching.memory.limit"].status is Status.ERROR
+        assert sentinel.port == primary.port, "followed to the server that holds the data"
+        assert findings["caching.memory.limit"].status is Status.PASS
 
 
 def test_a_cluster_of_one(folder: Path) -> None:
-    with serving(folder, "--cluster-enabled", "yes") as instance:
+    with serving(folder, "--cluster-enabled", "yes", "--cluster-port", str(free_ports(1)[0])) as instance:
         with instance.admin() as client:
             before = judged(collect(instance.url))
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
@@ -308,6 +261,9 @@ def test_tls(folder: Path) -> None:
         assert facts.handshake.ca_file
         assert not facts.handshake.self_signed
         assert facts.handshake.expires > time.time()
+        old = {"caching.version.eol": Status.WARN, "caching.version.cve": Status.WARN}
+        assert wrong(facts) == PLAIN | IDLE | (old if facts.server.version == "7.0.15" else {})
+        assert judged(facts)["caching.security.tls"].status is Status.PASS
         with pytest.raises(ProbeError, match="certificate is not trusted"):
             collect(f"valkeys://localhost:{port}")
         with pytest.raises(ProbeError, match="is it a plain-text port"):
@@ -473,6 +429,30 @@ def test_only_reading_commands_leave_the_client(valkey: Instance) -> None:
     assert set(after) <= set(before) | {"cmdstat_info"}
 
 
+def test_a_large_server_takes_no_longer(folder: Path) -> None:
+    """300 000 keys: the window and a third of a second, and no command of ours holds the server for 5 ms."""
+    options = ("--enable-debug-command", "yes", "--slowlog-log-slower-than", "5000")
+    with serving(folder, *options) as instance, instance.admin() as client:
+        client.execute_command("DEBUG", "POPULATE", "150000", "user", "16")
+        client.execute_command("DEBUG", "POPULATE", "150000", "product", "16")
+        client.execute_command("SLOWLOG", "RESET")
+        collect(instance.url, seconds=0)
+        hits = client.info("stats")["keyspace_hits"]
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            facts = collect(instance.url, seconds=0.3, warm_keys=WARM)
+            took.append(time.monotonic() - began - 0.3)
+        slow = client.execute_command("SLOWLOG", "GET", "10")
+        found = client.info("stats")["keyspace_hits"] - hits
+    assert facts.sample.scanned <= 6000
+    assert sum(each.estimate for each in facts.sample.patterns) == pytest.approx(300_000, rel=0.05)
+    assert found == 3 * 100, "TTL of 50 keys a pattern"
+    assert facts.lookups == 0, "which the hit rate does not know of"
+    assert not slow
+    assert min(took) < 0.3
+
+
 def test_it_is_quick(folder: Path) -> None:
     with serving(folder) as instance:
         instance.fill("user:*", 20_000)
@@ -605,6 +585,31 @@ def test_loading_is_not_ready() -> None:
     findings = judged(facts)
     assert findings["caching.reach.connect"].status is Status.FAIL
     assert "LOADING" in findings["caching.reach.connect"].message
+
+
+def _masters(*ports: int) -> bytes:
+    """SENTINEL MASTERS that names primaries at these ports of this host."""
+    parts = ["*6\r\n$4\r\nname\r\n$1\r\nm\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n" for _ in ports]
+    lines = [part.encode() + bulk(str(port)) for part, port in zip(parts, ports, strict=True)]
+    return b"*%d\r\n" % len(lines) + b"".join(lines)
+
+
+@pytest.mark.parametrize("named", ["nobody", "itself", "two", "elsewhere"])
+def test_a_sentinel_that_leads_nowhere(named: str) -> None:
+    ports: list[int] = []
+
+    def behave(connection: socket.socket) -> None:
+        named_ports = {"nobody": (), "itself": tuple(ports), "two": (1, 2), "elsewhere": (0,)}[named]
+        fake("redis_version:7.2.4\r\nredis_mode:sentinel\r\n", sentinel=_masters(*named_ports))(connection)
+
+    with impostor(behave) as sentinel:
+        ports.append(sentinel.port)
+        began = time.monotonic()
+        facts = collect(sentinel.url, seconds=0)
+    assert time.monotonic() - began < 3
+    findings = judged(facts)
+    assert findings["caching.memory.limit"].status is Status.ERROR
+    assert "leads to a Sentinel" in findings["caching.memory.limit"].message
 
 
 def test_only_replicas_in_the_same_kind_of_place_are_contacted() -> None:

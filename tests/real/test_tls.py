@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from readiness import judge, loader
 from readiness.demo.processes import Server, accepts, free_ports, running
@@ -150,6 +156,92 @@ def test_a_certificate_that_expires_soon(tmp_path: Path, authority: tuple[trustm
     finding = verdict(facts, "security.tls.certificate")
     assert finding.status is Status.FAIL
     assert "expires in 9 days" in finding.message
+
+
+def self_signed(folder: Path, bits: int = 2048) -> tuple[Path, Path]:
+    """A certificate for localhost that is its own authority, and its key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_now() - dt.timedelta(days=1))
+        .not_valid_after(_now() + dt.timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "self.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "self.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder / "self.pem", folder / "self.key"
+
+
+@contextlib.contextmanager
+def handshakes(certificate: Path, key: Path) -> Iterator[int]:
+    """Shakes hands with any certificate, which nginx would refuse to serve, and hangs up."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.set_ciphers("ALL:@SECLEVEL=0")
+    server.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError):
+                    connection.settimeout(5)
+                    server.wrap_socket(connection, server_side=True).close()
+                connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def test_a_self_signed_certificate(tmp_path: Path, authority: tuple[trustme.CA, Path]) -> None:
+    certificate, key = self_signed(tmp_path)
+    with handshakes(certificate, key) as port:
+        url = f"https://localhost:{port}"
+        facts, told, other = collect(url), collect(url, ca_file=certificate), collect(url, ca_file=authority[1])
+    assert facts.error_code == 18
+    assert verdict(facts, "security.tls.certificate").status is Status.WARN, "on loopback its owner may trust it"
+    public = facts.model_copy(update={"network": "public"})
+    assert verdict(public, "security.tls.certificate").status is Status.FAIL
+    assert verdict(told, "security.tls.certificate").status is Status.PASS
+    assert verdict(other, "security.tls.certificate").status is Status.FAIL
+
+
+def test_a_weak_key(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path, bits=1024)
+    with handshakes(certificate, key) as port:
+        facts = collect(f"https://localhost:{port}", ca_file=certificate)
+    finding = verdict(facts, "security.tls.certificate")
+    assert finding.status is Status.FAIL
+    assert "key too weak" in finding.message
+
+
+def test_an_incomplete_chain(tmp_path: Path, authority: tuple[trustme.CA, Path]) -> None:
+    ca, ca_file = authority
+    leaf = ca.create_child_ca().issue_cert("localhost", not_after=_now() + dt.timedelta(days=90))
+    parts = [part.bytes() for part in leaf.cert_chain_pems]
+    assert len(parts) > 1, "an intermediate stands between"
+    (tmp_path / "key").write_bytes(leaf.private_key_pem.bytes())
+    findings = []
+    for name, sent in (("whole", parts), ("leaf", parts[:1])):
+        (tmp_path / name).write_bytes(b"".join(sent))
+        with handshakes(tmp_path / name, tmp_path / "key") as port:
+            facts = collect(f"https://localhost:{port}", ca_file=ca_file)
+        findings.append(verdict(facts, "security.tls.certificate"))
+    assert findings[0].status is Status.PASS
+    assert findings[1].status is Status.FAIL
+    assert "intermediate" in findings[1].message
 
 
 def test_old_versions_are_seen(tmp_path: Path, authority: tuple[trustme.CA, Path]) -> None:
