@@ -64,7 +64,22 @@ def _server(*schemes: str, many: bool = False) -> AfterValidator:
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]+)(:[0-9]{1,5})?")
 
+
+def _https_url(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError("expected https://HOST/...")
+    return _http_url(value)
+
+
+def _host_port(value: str) -> str:
+    if not _HOST.fullmatch(value) or not value.rpartition(":")[2].isdecimal():
+        raise ValueError("expected HOST:PORT")
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_host_port)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 ServicePath = Annotated[str, AfterValidator(_path)]
 PathOrUrl = Annotated[str, AfterValidator(_path_or_url)]
 MongoURI = Annotated[SecretStr, _server("mongodb", "mongodb+srv", many=True)]
@@ -87,6 +102,9 @@ class HttpSettings(Section):
     endpoints: tuple[ServicePath, ...] = Field(default=(), description="exercised by latency checks with GET")
     protected: tuple[ServicePath, ...] = Field(default=(), description="must refuse an anonymous caller")
     writable: tuple[ServicePath, ...] = Field(default=(), description="may be sent bodies that cannot validate")
+    slow_client_seconds: Annotated[float, Field(gt=0, le=120)] | None = Field(
+        default=None, description="how long one connection may send its headers byte by byte; 20 is enough"
+    )
 
 
 class MongoDBSettings(Section):
@@ -98,7 +116,12 @@ class MongoDBSettings(Section):
 
 
 class RedisSettings(Section):
-    url: RedisURL | None = None
+    url: RedisURL | None = Field(default=None, description="the auditor's own account; +ping +info is enough for most")
+    app_url: RedisURL | None = Field(default=None, description="the application's: parsed, never connected to")
+    sentinels: tuple[HostPort, ...] = Field(default=(), description="HOST:PORT; otherwise looked for on the data node")
+    without_url: HttpUrl | None = Field(
+        default=None, description="an instance of the service whose cache you have switched off, to see it do without"
+    )
     role: Literal["cache", "session", "queue", "store"] = "cache"
     warm_keys: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default={}, description="key pattern -> how many keys a warm cache holds at least"
@@ -154,6 +177,23 @@ class GateSettings(Section):
         )
 
 
+class Attestation(Section):
+    """What somebody vouches for because it cannot be seen from outside; valid to the end of its last day, in UTC."""
+
+    statement: str = Field(min_length=10, description="one sentence: what is in place, and where")
+    evidence: HttpsUrl = Field(description="where a reader of the report can see it")
+    owner: str = Field(min_length=1)
+    expires: dt.date
+
+
+class AttestationSettings(Section):
+    error_tracking: Attestation | None = Field(default=None, description="an error tracker gets the service's errors")
+    log_shipping: Attestation | None = Field(default=None, description="logs are collected and can be searched")
+    on_call: Attestation | None = Field(default=None, description="somebody answers an alert at any hour")
+    uptime: Attestation | None = Field(default=None, description="something outside watches the service")
+    measured_only: bool = Field(default=False, description="ignore what is only declared; --measured-only")
+
+
 class WaiverSettings(Section):
     check: str
     reason: str = Field(min_length=3)
@@ -176,6 +216,7 @@ class Settings(Section):
     limits: Limits = Limits()
     components: dict[ComponentId, ComponentSettings] = {}
     gate: GateSettings = GateSettings()
+    attestations: AttestationSettings = AttestationSettings()
     waivers: tuple[WaiverSettings, ...] = ()
     checks: dict[str, dict[str, Any]] = {}
     packs: tuple[Path, ...] = ()

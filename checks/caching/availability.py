@@ -99,7 +99,9 @@ def failover(redis: RedisFacts) -> Finding:
 def _by_sentinels(masters: tuple[Master, ...]) -> Finding:
     if not masters:
         return failed("this Sentinel watches no primary", observed="none", expected="at least one")
-    return worst({f"primary {each.name}": _watched(each) for each in masters}, what="primaries")
+    # Several Sentinels may have been asked for the same primary, and see it differently.
+    views = {f"primary {each.name}" + f" as {each.seen_by} sees it" * bool(each.seen_by): each for each in masters}
+    return worst({view: _watched(each) for view, each in views.items()}, what="views")
 
 
 def _watched(master: Master) -> Finding:
@@ -266,15 +268,18 @@ def config_drift(redis: RedisFacts) -> Finding:
     """After a failover the cache behaves as before.
 
     A replica ignores its own limit and policy until it is promoted. One without them then never evicts, and grows until
-    it is killed. Compared are limit, policy, version and the append-only file, on up to three replicas.
+    it is killed. Compared are limit, policy, version and the append-only file, on up to three replicas, and on the
+    other primaries of a cluster.
     """
     replication = redis.replication
     if replication.role == "slave":
         return untested("redis.url leads to a replica: give its primary's address to compare the two")
-    if not replication.replicas:
+    if not redis.cluster_enabled and not replication.replicas:
         return not_applicable("there is no replica", replicas=0)
+    if redis.cluster_enabled and not redis.nodes:
+        return not_applicable("there is no other node", nodes=0)
     findings = {node.address: _compared(redis, node) for node in redis.nodes}
-    return worst(findings, what="replicas")
+    return worst(findings, what="nodes")
 
 
 def _compared(redis: RedisFacts, node: Node) -> Finding:
@@ -289,68 +294,8 @@ def _compared(redis: RedisFacts, node: Node) -> Finding:
         "observed": "; ".join(drift) or "equal",
         "expected": "equal limit, policy, version and persistence",
     }
-    return warn(drift[0], **more) if drift else passed("configured like its primary", **more)
+    return warn(drift[0], **more) if drift else passed("configured like this server", **more)
 
 
 def _limit(bytes: int) -> str:
     return size(bytes) if bytes else "none"
-
-
-@check(
-    id="caching.cluster.slots",
-    component="caching",
-    severity="critical",
-    requires="caching.reach.connect",
-    privilege="+cluster|info",
-    fix="redis-cli --cluster fix HOST:6379",
-    effort="hours",
-    reference="https://valkey.io/topics/cluster-spec/",
-    verify="redis-cli -u $REDIS_URL CLUSTER INFO",
-    verdicts=("pass", "fail"),
-)
-def cluster_slots(redis: RedisFacts) -> Finding:
-    """The cluster serves every slot.
-
-    A key whose slot nobody serves can be neither read nor written; by default the whole cluster then refuses.
-    """
-    if not redis.cluster_enabled:
-        return not_applicable("cluster mode is off", cluster_enabled=0)
-    cluster = redis.cluster
-    more: dict[str, Any] = {
-        "observed": f"{cluster.state}, {cluster.slots_ok:,} of {cluster.slots_assigned:,} assigned slots ok",
-        "expected": "ok, 16,384 slots",
-    }
-    if cluster.state == "ok" and cluster.slots_ok == 16_384:
-        return passed("all 16,384 slots are served", **more)
-    return failed(f"cluster state {cluster.state}, {cluster.slots_ok:,} of 16,384 slots served", **more)
-
-
-@check(
-    id="caching.cluster.replicas_per_shard",
-    component="caching",
-    severity="high",
-    requires="caching.reach.connect",
-    privilege="+cluster|shards",
-    fix="redis-cli --cluster add-node NEW:6379 HOST:6379 --cluster-slave",
-    effort="hours",
-    reference="https://valkey.io/topics/cluster-spec/",
-    verify="redis-cli -u $REDIS_URL CLUSTER SHARDS",
-)
-def shard_replicas(redis: RedisFacts) -> Finding:
-    """Every shard of the cluster has a live replica.
-
-    The loss of a shard without one takes its share of the keys away, and by default stops the whole cluster.
-    """
-    if not redis.cluster_enabled:
-        return not_applicable("cluster mode is off", cluster_enabled=0)
-    shards = redis.cluster.shards
-    bare = [shard.name for shard in shards if not shard.replicas_online]
-    more: dict[str, Any] = {
-        "observed": f"{len(shards) - len(bare)} of {len(shards)} shards have a live replica",
-        "expected": "all",
-        "evidence": {"without": bare[:20]},
-    }
-    if not bare:
-        return passed(f"each of {len(shards)} shards has a live replica", **more)
-    text = f"{len(bare)} of {len(shards)} shards have no live replica"
-    return warn(text, **more) if expendable(redis) else failed(text, **more)

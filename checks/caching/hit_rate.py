@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from readiness.api import Expectations, Finding, check, not_applicable, passed, scaled, show
+from readiness.api import Expectations, Finding, check, maybe, not_applicable, passed, scaled, show
+from readiness.facts.cache_use import CacheUseFacts
+from readiness.facts.load import LatencyFacts
 from readiness.facts.redis import RedisFacts
 
 
@@ -20,20 +22,39 @@ from readiness.facts.redis import RedisFacts
     reference="https://valkey.io/commands/info/",
     verify="redis-cli -u $REDIS_URL INFO stats | grep keyspace_  # twice: (hits2-hits1) / all lookups between",
 )
-def window(redis: RedisFacts, expectations: Expectations, *, none_below: float = 0.80) -> Finding:
+def window(
+    redis: RedisFacts,
+    use: CacheUseFacts | None,
+    load: LatencyFacts | None,
+    expectations: Expectations,
+    *,
+    none_below: float = 0.80,
+) -> Finding:
     """Lookups find what they look for.
 
-    Every miss is a query to the database. Counted over a quiet window, before the audit touches any key, and over the
-    server and those of its replicas that can be read. Below 100 lookups it cannot be judged. The target is the
+    Every miss is a query to the database. Counted over a window before the audit touches any key, and over the server
+    and those of its other nodes that can be read. The lookups that the audit's requests to the service cause in it are
+    taken off: as many a request as were measured after it. Below 100 others it cannot be judged. The target is the
     expectation cache_hit_rate; netdata, among others, alarms below 80 %.
     """
     if redis.role != "cache":
         return not_applicable(f"declared a {redis.role}: a lookup that finds nothing is no miss", role=redis.role)
     good = expectations.cache_hit_rate
     bad = min(none_below, good - 0.05)
-    rate = redis.hit_rate
-    evidence = {"lookups": redis.lookups, "seconds": round(redis.window.seconds, 1)}
+    lookups, hits = _own(use, load)
+    rate = redis.hit_rate_without(lookups, hits) if lookups else redis.hit_rate
+    evidence = {"lookups": redis.lookups, "own": round(lookups), "seconds": round(redis.window.seconds, 1)}
     return scaled(rate, good=good, bad=bad, what="hit rate", unit="%", evidence=evidence, measured=rate)
+
+
+def _own(use: CacheUseFacts | None, load: LatencyFacts | None) -> tuple[float, float]:
+    """About how many lookups and hits in the window the audit's own requests to the service caused."""
+    signal = maybe(lambda: use.lookups) if use is not None else None
+    endpoints = maybe(lambda: load.endpoints) if load is not None else None
+    if use is None or signal is None or not endpoints or signal.extra <= 3 * signal.sigma:
+        return 0.0, 0.0
+    requests = sum(each.requests for each in endpoints)
+    return requests * signal.extra, requests * min(signal.extra, max(0.0, use.hits.extra))
 
 
 @check(

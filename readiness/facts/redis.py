@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from readiness.errors import FactMissing
 from readiness.facts.base import ABSENT, Fact, Facts
 
 Role = Literal["cache", "session", "queue", "store"]
@@ -122,7 +123,8 @@ class CommandTime(Facts):
 class Deltas(Facts):
     """What happened during the window of `seconds`, without the audit's own commands.
 
-    `hits` and `misses` are sums over this server and those replicas that could be read; the rest is this server's.
+    In a cluster, sums over its primaries. `hits` and `misses` also count those replicas of this server that could be
+    read.
     """
 
     seconds: float
@@ -212,12 +214,16 @@ class Node(Facts):
 
 
 class Shard(Facts):
-    """One shard of a cluster (CLUSTER SHARDS)."""
+    """One shard of a cluster (CLUSTER SHARDS), and what its primary holds and did in the window where it was read."""
 
     name: str
     replicas: int
     replicas_online: int
     primary_online: bool
+    address: str = ""
+    keys: Fact[int] = ABSENT
+    used: Fact[int] = ABSENT
+    commands: Fact[int] = ABSENT
 
 
 class Cluster(Facts):
@@ -232,9 +238,11 @@ class Cluster(Facts):
 
 
 class Master(Facts):
-    """A primary as a Sentinel sees it. `quorum_ok` is the answer to SENTINEL CKQUORUM."""
+    """A primary as the Sentinel `seen_by` sees it. `quorum_ok` is the answer to SENTINEL CKQUORUM."""
 
     name: str
+    address: Fact[str] = ABSENT
+    seen_by: str = ""
     flags: Fact[str] = ABSENT
     replicas: Fact[int] = ABSENT
     sentinels: Fact[int] = ABSENT
@@ -346,6 +354,17 @@ class RedisFacts(Facts):
     def expiring_share(self) -> float | None:
         """The share of keys with a time to live, or None without keys."""
         return sum(database.expires for database in self.keyspace) / self.keys if self.keys else None
+
+    def hit_rate_without(self, lookups: float, hits: float) -> float:
+        """The hit rate of the window less so many lookups and hits of this audit's own requests.
+
+        Raises FactMissing where too few others remain.
+        """
+        others = self.lookups - lookups
+        if others < IDLE:
+            reason = f"fewer than {IDLE} lookups in the window besides those that this audit's own requests caused"
+            raise FactMissing("RedisFacts.hit_rate", reason)
+        return min(1.0, max(0.0, (self.hit_rate * self.lookups - hits) / others))
 
     @property
     def online_replicas(self) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from readiness.api import Context, ProbeError, RedisSettings, maybe, probe
 from readiness.facts.base import Absent, absent
 from readiness.facts.redis import IDLE, Deltas, Network, Ping, RedisFacts
+from readiness.probes._accounts import redis_account
 from readiness.probes.redis_aside import (
     Companion,
     anonymous_of,
@@ -21,7 +24,15 @@ from readiness.probes.redis_aside import (
     provider_of,
     read_info,
 )
-from readiness.probes.redis_client import Client, connect, parse_url
+from readiness.probes.redis_client import Client, Target, connect, parse_url
+from readiness.probes.redis_cluster import (
+    Primaries,
+    deltas_of_each,
+    described_shards,
+    keyspace_of_all,
+    primaries_of,
+    summed,
+)
 from readiness.probes.redis_info import (
     Info,
     connections_of,
@@ -43,11 +54,10 @@ from readiness.probes.redis_replies import (
     cluster_of,
     config_of,
     latency_of,
-    masters_of,
-    quorum_of,
     slow_log_of,
 )
 from readiness.probes.redis_sample import sample_keys
+from readiness.probes.redis_sentinel import masters_at, primary_behind, watching
 
 PINGS = 10
 MOST_CLIENTS = 5_000
@@ -59,10 +69,10 @@ _SHUT_OUT = {
     "DENIED": "protected mode refuses connections from other hosts without a password",
     "MAXCLIENTS": "the server is at maxclients and takes no more connections",
 }
-_NO_DATA = "redis.url leads to a Sentinel, which holds no data; give the address of the primary"
+_NO_DATA = "redis.url leads to a Sentinel, which holds no data, and to no single primary behind it"
 
 
-@probe(needs="redis.url", windowed=True, drivers=("redis.asyncio",))
+@probe(needs="redis.url", windowed=True, drivers=("redis.asyncio",), account=redis_account)
 async def read_redis(settings: RedisSettings, context: Context) -> RedisFacts:
     """Connects, reads what does not change, then the counters around the window, and the keys last.
 
@@ -95,7 +105,9 @@ async def read_redis(settings: RedisSettings, context: Context) -> RedisFacts:
     return RedisFacts(**facts, commands_sent=client.sent, refused=tuple(client.refused))
 
 
-async def _read(client: Client, settings: RedisSettings, context: Context, network: Network) -> dict[str, Any]:
+async def _read(
+    client: Client, settings: RedisSettings, context: Context, network: Network, *, follow: bool = True
+) -> dict[str, Any]:
     facts: dict[str, Any] = {"not_ready": await _greet(client), "ping": await _ping(client)}
     try:
         info = await read_info(client)
@@ -106,8 +118,13 @@ async def _read(client: Client, settings: RedisSettings, context: Context, netwo
     if isinstance(facts["not_ready"], Absent):
         facts["not_ready"] = "LOADING" if info.flag("loading") is True else ""
     if server_of(info).mode == "sentinel":
-        return facts | await _sentinel(client, info)
+        masters = await masters_at(client)
+        primary = primary_behind(client.target, network, masters)
+        if primary is None or not follow:
+            return facts | await _sentinel(client, info, masters)
+        return await _follow(primary, settings, context, network) | {"masters": masters}
     facts |= await _standing(client, info)
+    facts["masters"] = await watching(client.target, network, settings.sentinels, facts["clients"])
     facts["provider"] = provider_of(client.target.host, info.fields.get("os", ""))
     if client.target.authenticates:
         facts["anonymous"] = await anonymous_of(client.target)
@@ -115,18 +132,33 @@ async def _read(client: Client, settings: RedisSettings, context: Context, netwo
         facts["anonymous"] = "open"  # this very connection has no credentials, and may run INFO
     replication = replication_of(info)
     replicas = () if isinstance(replication, Absent) else maybe(lambda: replication.replicas) or ()
-    fellows = await companions(client.target, network, replicas)
+    fellows = await companions(client.target, network, [each.address for each in replicas])
     readable = [each for each in fellows if isinstance(each, Companion)]
+    primaries = await primaries_of(client, network, facts["cluster"], info)
     try:
-        window, info = await _window(client, context, readable)
-        facts |= described(info) | window
-        facts["nodes"] = tuple(map(node_of, fellows))
+        counted = await _window(client, context, readable, primaries)
+        facts |= described(counted.info) | _rates(counted.deltas)
+        facts["window"], facts["keyspace"] = counted.deltas, keyspace_of_all([counted.info, *counted.others])
+        facts["nodes"] = tuple(map(node_of, [*fellows, *primaries.others, *primaries.unread]))
+        own, *rest = zip([counted.info, *counted.others], counted.parts, strict=True)
+        facts["cluster"] = described_shards(facts["cluster"], primaries, own, rest)
         if settings.warm_keys:
-            facts["sample"] = await _sample(client, settings.warm_keys, info, readable)
+            facts["sample"] = await _sample(client, settings.warm_keys, facts, readable, primaries)
     finally:
+        await primaries.close()
         for each in readable:
             await each.client.close()
     return facts
+
+
+async def _follow(primary: Target, settings: RedisSettings, context: Context, network: Network) -> dict[str, Any]:
+    """The primary that a Sentinel at redis.url names, read in the Sentinel's place."""
+    client = await connect(primary)
+    try:
+        facts = await _read(client, settings, context, network, follow=False)
+    finally:
+        await client.close()
+    return facts | {"host": primary.host, "port": primary.port}
 
 
 async def _greet(client: Client) -> Any:
@@ -175,7 +207,7 @@ async def _standing(client: Client, info: Info) -> dict[str, Any]:
         "clients": absent(f"more than {MOST_CLIENTS:,} connections: not listed")
         if crowded
         else clients_of(replies["CLIENT LIST"]),
-        "cluster": cluster_of(replies["CLUSTER INFO"], replies["CLUSTER SHARDS"])
+        "cluster": cluster_of(replies["CLUSTER INFO"], replies["CLUSTER SHARDS"], client.target.tls)
         if clustered
         else absent("cluster mode is off"),
     }
@@ -187,20 +219,36 @@ def _asks_for_several(info: Info) -> bool:
     return major.isdecimal() and len(major) < 4 and int(major) >= 7
 
 
-async def _window(client: Client, context: Context, replicas: Sequence[Companion]) -> tuple[dict[str, Any], Info]:
-    """The counters of the server and its replicas before and after the shared window."""
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The window: of the whole, of each primary with the connected server first, and their last readings."""
+
+    deltas: Deltas
+    parts: list[Deltas]
+    info: Info
+    others: list[Info]
+
+
+async def _window(client: Client, context: Context, replicas: Sequence[Companion], primaries: Primaries) -> _Counted:
+    """The counters of the server, its replicas and the other primaries before and after the shared window."""
     opened = await context.window.opened()
     # Read once more only now: what other probes caused while they connected must not count.
     began = time.monotonic()
-    before, earlier = await read_info(client), [await each.read() for each in replicas]
+    before, *earlier = await _readings(client, [*replicas, *primaries.others])
     await context.window.closed(opened)
-    after, later = await read_info(client), [await each.read() for each in replicas]
+    after, *later = await _readings(client, [*replicas, *primaries.others])
     elapsed = time.monotonic() - began
     first, last = now_of(before), now_of(after)
     seconds = last - first if first is not None and last is not None and last > first else elapsed
     # INFO counts itself only after it has answered, so of the two readings one is inside.
-    deltas = deltas_of(before, after, seconds, zip(earlier, later, strict=True), own=1)
-    return {"window": deltas} | _rates(deltas), after
+    count = len(replicas)
+    own = deltas_of(before, after, seconds, zip(earlier[:count], later[:count], strict=True), own=1)
+    parts = [own, *deltas_of_each(earlier[count:], later[count:], seconds)]
+    return _Counted(summed(parts), parts, after, later[count:])
+
+
+async def _readings(client: Client, others: Sequence[Companion]) -> list[Info]:
+    return list(await asyncio.gather(read_info(client), *(each.read() for each in others)))
 
 
 def _rates(deltas: Deltas) -> dict[str, Any]:
@@ -271,15 +319,8 @@ async def _without_info(client: Client, error: ProbeError) -> dict[str, Any]:
     return standing | {"anonymous": anonymous} | dict.fromkeys(names, refused)
 
 
-async def _sentinel(client: Client, info: Info) -> dict[str, Any]:
+async def _sentinel(client: Client, info: Info, masters: Any) -> dict[str, Any]:
     """A Sentinel knows about failover and about nothing else."""
-    masters = masters_of(await client.ask("SENTINEL", "MASTERS"))
-    if not isinstance(masters, Absent):
-        answers = await client.pipeline([("SENTINEL", "CKQUORUM", master.name) for master in masters])
-        masters = tuple(
-            master.model_copy(update={"quorum_ok": quorum_of(answer)})
-            for master, answer in zip(masters, answers, strict=True)
-        )
     known: dict[str, Any] = {"server": server_of(info), "masters": masters, "cluster_enabled": False}
     learned_without_data = {"not_ready", "ping", "handshake", "anonymous", "commands_sent", "refused"}
     missing = {
@@ -291,19 +332,28 @@ async def _sentinel(client: Client, info: Info) -> dict[str, Any]:
     return missing | known
 
 
-async def _sample(client: Client, wanted: dict[str, int], info: Info, replicas: Sequence[Companion]) -> Any:
-    """The key sample, from a replica where one can be read: scanning a primary deletes keys that have expired."""
-    keys = _keys_in(info, client.target.database)
+async def _sample(
+    client: Client,
+    wanted: dict[str, int],
+    facts: dict[str, Any],
+    replicas: Sequence[Companion],
+    primaries: Primaries,
+) -> Any:
+    """The key sample: of all primaries of a cluster, or else of a replica where one can be read.
+
+    Scanning a primary deletes keys that have expired; a replica of a cluster refuses to look keys up.
+    """
+    keys = _keys_in(facts["keyspace"], client.target.database)
+    clustered = not isinstance(facts["cluster"], Absent)
     try:
-        if replicas:
-            return await sample_keys(replicas[0].client, wanted, keys, on_replica=True)
-        return await sample_keys(client, wanted, keys, on_replica=False)
+        if replicas and not clustered:
+            return await sample_keys([replicas[0].client], wanted, keys, on_replica=True)
+        return await sample_keys([client, *(each.client for each in primaries.others)], wanted, keys, on_replica=False)
     except ProbeError as error:
         return absent(f"the keys could not be sampled ({error.reason})")
 
 
-def _keys_in(info: Info, index: int) -> int | None:
-    keyspace = keyspace_of(info)
+def _keys_in(keyspace: Any, index: int) -> int | None:
     if isinstance(keyspace, Absent):
         return None
     database = next((each for each in keyspace if each.index == index), None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from readiness.errors import ProbeError
 from readiness.facts.base import Absent, absent
-from readiness.facts.redis import Handshake, Network, Node, Replica
+from readiness.facts.redis import Handshake, Network, Node
 from readiness.probes.redis_client import CONNECT_SECONDS, Client, Target, connect
 from readiness.probes.redis_info import INFO_BYTES, Info, memory_of, parse_info, server_of
 from readiness.probes.redis_protocol import Refused
@@ -137,7 +137,7 @@ async def greeting(client: Client) -> Any:
 
 @dataclass(slots=True)
 class Companion:
-    """A replica with an open connection, and its latest reading of INFO."""
+    """A replica, or another primary, with an open connection, and its latest reading of INFO."""
 
     address: str
     client: Client
@@ -160,28 +160,30 @@ async def read_info(client: Client) -> Info:
     return parse_info(reply)
 
 
-async def companions(target: Target, network: Network, replicas: Sequence[Replica]) -> list[Companion | Node]:
-    """The first replicas, each connected and read, or as a node that says why it could not be."""
-    return list(await asyncio.gather(*(_companion(target, network, each) for each in replicas[:MOST_REPLICAS])))
+async def companions(
+    target: Target, network: Network, addresses: Sequence[str], most: int = MOST_REPLICAS
+) -> list[Companion | Node]:
+    """The first of these nodes, each connected and read, or as a node that says why it could not be."""
+    return list(await asyncio.gather(*(_companion(target, network, each) for each in addresses[:most])))
 
 
-async def _companion(target: Target, network: Network, replica: Replica) -> Companion | Node:
-    place = permitted(target, network, replica.address)
+async def _companion(target: Target, network: Network, address: str) -> Companion | Node:
+    place = permitted(target, network, address)
     if isinstance(place, Absent):
-        return Node(address=replica.address, version=place, memory=place, aof_enabled=place)
+        return Node(address=address, version=place, memory=place, aof_enabled=place)
     client: Client | None = None
     try:
         client = await connect(place)
-        return Companion(replica.address, client, await read_info(client))
+        return Companion(address, client, await read_info(client))
     except ProbeError as error:
         if client is not None:
             await client.close()
-        reason = absent(f"the replica could not be read ({error.reason})", error.privilege)
-        return Node(address=replica.address, version=reason, memory=reason, aof_enabled=reason)
+        reason = absent(f"this node could not be read ({error.reason})", error.privilege)
+        return Node(address=address, version=reason, memory=reason, aof_enabled=reason)
 
 
 def permitted(target: Target, network: Network, address: str) -> Target | Absent:
-    """The target for an announced replica, or why it is not contacted.
+    """The target for an announced node, or why it is not contacted.
 
     The server chooses what it announces, so only an IP address on the same kind of network is believed, and a public
     one only where TLS proves who answers: the connection carries the credentials of `redis.url`.
@@ -201,7 +203,7 @@ def permitted(target: Target, network: Network, address: str) -> Target | Absent
 
 
 def _refuse(why: str) -> Absent:
-    reason: Absent = absent(f"the replica {why}: not contacted")
+    reason: Absent = absent(f"the node {why}: not contacted")
     return reason
 
 

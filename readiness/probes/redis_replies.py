@@ -142,8 +142,8 @@ def latency_of(reply: Reply) -> Any:
     return tuple(events)
 
 
-def cluster_of(state: Reply, shards: Reply) -> Any:
-    """CLUSTER INFO and CLUSTER SHARDS."""
+def cluster_of(state: Reply, shards: Reply, tls: bool = False) -> Any:
+    """CLUSTER INFO and CLUSTER SHARDS. `tls` chooses which of a primary's ports is its address."""
     if isinstance(state, Refused):
         return state.fact
     info = parse_info(state if isinstance(state, str) else "")
@@ -153,11 +153,11 @@ def cluster_of(state: Reply, shards: Reply) -> Any:
         slots_ok=info.integer("cluster_slots_ok"),
         slots_pfail=info.integer("cluster_slots_pfail"),
         slots_fail=info.integer("cluster_slots_fail"),
-        shards=_shards(shards),
+        shards=_shards(shards, tls),
     )
 
 
-def _shards(reply: Reply) -> Any:
+def _shards(reply: Reply, tls: bool) -> Any:
     if isinstance(reply, Refused):
         return reply.fact
     shards = []
@@ -176,9 +176,15 @@ def _shards(reply: Reply) -> Any:
                 replicas=len(replicas),
                 replicas_online=sum(node.get("health") == "online" for node in replicas),
                 primary_online=any(node.get("health") == "online" for node in primaries),
+                address=next((_address(node, tls) for node in primaries if node.get("health") == "online"), ""),
             )
         )
     return tuple(shards) if shards else absent("CLUSTER SHARDS names no shard")
+
+
+def _address(node: dict[str, Any], tls: bool) -> str:
+    port = node.get("tls-port" if tls else "port") or node.get("port")
+    return f"{node.get('ip')}:{port}"[:100]
 
 
 def masters_of(reply: Reply) -> Any:
@@ -192,6 +198,7 @@ def masters_of(reply: Reply) -> Any:
         masters.append(
             Master(
                 name=part.get("name", "")[:_TEXT],
+                address=f"{part['ip']}:{part['port']}"[:100] if {"ip", "port"} <= part.keys() else absent("not listed"),
                 flags=part.get("flags", absent("not listed")),
                 replicas=part.get("num-slaves", absent("not listed")),
                 sentinels=int(others) + 1 if others.isdecimal() and len(others) < 6 else absent("not listed"),
