@@ -84,12 +84,13 @@ def _routes(market: Market) -> list[Route]:
 
 def _health_routes(market: Market) -> list[Route]:
     began = time.monotonic()
-    fresh = {"Cache-Control": "no-store"} if market.settings.detailed_health else {}
+    fresh = {"Cache-Control": "no-store"}
 
     async def simple(request: Request) -> Response:
         good, answer = await health.report({"database": market.dependencies["database"]})
         process = {"pid": os.getpid(), "uptime": round(time.monotonic() - began, 1)}
-        return JSONResponse({**answer, **process, "cache": market.cache.statistics()}, 200 if good else 503)
+        answer |= process | {"cache": market.cache.statistics()}
+        return JSONResponse(answer, 200 if good else 503, headers=fresh)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=fresh)

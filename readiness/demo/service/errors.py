@@ -9,13 +9,14 @@ from http import HTTPStatus
 from pymongo.errors import ConnectionFailure
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from readiness.demo.service.log import CONTEXT
 
 log = logging.getLogger("market.errors")
 
 RETRY_SECONDS = 5
+_NOT_FOUND_PAGE = "<!doctype html>\n<html lang=en><title>Not found</title><h1>We do not have that page</h1></html>\n"
 _CODES = {
     400: ("bad_request", "The request cannot be understood."),
     401: ("unauthorized", "A valid token is needed."),
@@ -67,7 +68,7 @@ async def _http(request: Request, exception: Exception) -> Response:
     phrase = HTTPStatus(exception.status_code).phrase
     by_router = exception.status_code == 404 and "endpoint" not in request.scope
     if by_router and not request.app.state.market.settings.own_not_found:
-        return PlainTextResponse(phrase, 404)
+        return HTMLResponse(_NOT_FOUND_PAGE, 404)
     if "Allow" in headers:
         methods = {method.strip() for method in headers["Allow"].split(",")}
         answered = request.app.state.market.settings.answer_options

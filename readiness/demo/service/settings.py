@@ -76,7 +76,9 @@ class Settings(Part):
     revalidate: bool = Field(default=False, description="ETag and 304")
     hashed_assets: bool = Field(default=False, description="content hash in asset names, cached for a year")
     answer_options: bool = False
-    own_not_found: bool = Field(default=True, description="errors of the router have the shape of all others")
+    own_not_found: bool = Field(
+        default=True, description="unknown addresses get the JSON of all other errors, not a page"
+    )
     banner: bool = Field(default=True, description="the Server header names the web server")
     tracing: bool = Field(default=False, description="joins the caller's W3C trace")
     detailed_health: bool = Field(default=False, description="/health/live and /health/ready with every dependency")
