@@ -4,6 +4,8 @@ from readiness.errors import ProbeError
 from readiness.facts.base import ABSENT, Fact, Facts, absent, maybe
 from readiness.model import Finding, Status
 from readiness.settings import (
+    Attestation,
+    AttestationSettings,
     Expectations,
     HttpSettings,
     Limits,
@@ -18,6 +20,8 @@ from readiness.verdict import expect, failed, not_applicable, passed, scaled, sh
 
 __all__ = [
     "ABSENT",
+    "Attestation",
+    "AttestationSettings",
     "Context",
     "Expectations",
     "Fact",

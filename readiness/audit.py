@@ -118,6 +118,8 @@ def _notices(plan: Plan) -> list[str]:
         notices.append(f"left out by --skip, counted as 0: {', '.join(plan.selection.skip)}")
     if plan.selection.only:
         notices.append("only a part was run, so there is no overall score")
+    if settings.attestations.measured_only:
+        notices.append("attestations are ignored: what is only declared is not tested")
     weights = {id: entry.weight for id, entry in settings.components.items() if entry.weight != 1}
     if weights:
         notices.append("component weights: " + ", ".join(f"{id} {weight:g}" for id, weight in weights.items()))

@@ -12,6 +12,8 @@ OUTSIDE = ("unknown path", "malformed JSON", "bad percent-encoding")
 """The errors that were caused outside the endpoints' own part of the service."""
 PAGE = ("text/html", "application/xhtml+xml")
 
+PROBLEM = "application/problem+json"
+
 
 def is_json(answer: Exchange) -> bool:
     return answer.media_type == "application/json" or answer.media_type.endswith("+json")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from readiness.api import Finding, check, failed, maybe, passed, untested, warn, worst
+from readiness.facts.base import Absent
 from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import Condition, DependencyKind, ServiceFacts
@@ -47,11 +48,11 @@ def truth(
     if static(health):
         observed = "Last-Modified or Accept-Ranges on the answer"
         return failed(f"{health.path[:40]} is a static file", observed=observed, expected="an answer made on request")
-    seen = {}
+    seen: dict[str, _Seen] = {}
     if mongo is not None:
-        seen["database"] = _Seen("database", _mongo_down(mongo), *_mongo_window(mongo))
+        seen["database"] = _gone(mongo) or _Seen("database", _mongo_down(mongo), *_mongo_window(mongo))
     if redis is not None:
-        seen["cache"] = _Seen("cache", redis.not_ready, *_redis_window(redis))
+        seen["cache"] = _gone(redis) or _Seen("cache", redis.not_ready, *_redis_window(redis))
     return worst({name: _judge(service, each, sure_after_seconds) for name, each in seen.items()}, what="systems")
 
 
@@ -110,6 +111,16 @@ def _asked(service: ServiceFacts, seen: _Seen, said: str, *, sure: bool, named: 
         observed=observed,
         expected=expected,
     )
+
+
+def _gone(facts: MongoFacts | RedisFacts) -> _Seen | None:
+    """A system that refuses connections, which is down; any other reason not to read it leaves open how it is."""
+    why = next(iter(facts.__dict__.values()), None)
+    if maybe(facts.reached) is not None or not isinstance(why, Absent):
+        return None
+    if why.privilege is not None or "connection refused" not in why.reason.lower():
+        return None  # what is read of it next says why it could not be
+    return _Seen("database" if isinstance(facts, MongoFacts) else "cache", "it refuses connections", 0.0, None)
 
 
 def _mongo_down(mongo: MongoFacts) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, passed, show, warn
-from readiness.facts.metrics import CacheMetrics, Latency
+from readiness.api import Finding, check, failed, maybe, passed, show, warn
+from readiness.facts.metrics import CacheMetrics, Family, Latency
+from readiness.facts.redis import RedisFacts
 from readiness.facts.service import ServiceFacts
 
 _FORMATS = "https://prometheus.io/docs/instrumenting/exposition_formats/"
 _PRACTICES = "https://prometheus.io/docs/practices/instrumentation/"
+_STATUS_LABELS = ("status_code", "status", "code", "http_response_status_code", "http_status_code", "http_status")
 _HTTP_FIX = """const duration = new client.Histogram({
   name: 'http_request_duration_seconds', help: 'Duration of HTTP requests in seconds',
   labelNames: ['method', 'route', 'status_code'], buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -159,10 +161,13 @@ def _latency(latency: Latency | None, meanings: tuple[str, ...], what: str) -> F
     phase=2,
     item="Caching Strategy",
 )
-def cache(service: ServiceFacts) -> Finding:
-    """How often the cache answers can be read from the metrics.
+def cache(
+    service: ServiceFacts, redis: RedisFacts | None, *, far_apart: float = 0.2, enough_lookups: int = 100
+) -> Finding:
+    """How often the cache answers can be read from the metrics, and they tell the truth.
 
     Expected are counters of hits and misses, which add up over instances, or a gauge cache_hit_rate between 0 and 1.
+    Where Redis saw about as many look-ups in the same seconds as the counters tell of, its own hit rate is compared.
     """
     found: CacheMetrics | None = service.metrics.cache
     expected = "counters of hits and misses, or a hit rate between 0 and 1"
@@ -172,6 +177,14 @@ def cache(service: ServiceFacts) -> Finding:
     known = {name: value for name, value in names.items() if isinstance(value, str)}
     if "hits_family" in known and "misses_family" in known:
         pair = f"{known['hits_family'][:60]} and {known['misses_family'][:60]}"
+        rates = maybe(lambda: _rates(found, redis, enough_lookups))
+        if rates and abs(rates[0] - rates[1]) > far_apart:
+            told, seen = (show(rate, "%") for rate in rates)
+            return warn(
+                f"the metrics tell of {told} hits, Redis of {seen} in the same seconds",
+                observed=f"{told} by {pair}, {seen} by INFO",
+                expected=f"at most {show(far_apart, '%')} apart",
+            )
         return passed("hits and misses are counted", observed=pair, expected=expected)
     if "gauge" not in known:
         only = next(iter(known.values()))[:60]
@@ -183,6 +196,17 @@ def cache(service: ServiceFacts) -> Finding:
     if 1 < value <= 100:
         return warn(f"{observed}: a percentage, no ratio", observed=observed, expected=expected)
     return failed(f"{observed}: no share of anything", observed=observed, expected=expected)
+
+
+def _rates(found: CacheMetrics, redis: RedisFacts | None, enough: int) -> tuple[float, float] | None:
+    """The hit rates of the window by the service and by Redis, where both are of about the same look-ups."""
+    if redis is None:
+        return None
+    told = found.window_hits + found.window_misses
+    # A second cache inside the process, or another application at the same Redis, makes the counts differ.
+    if told < enough or redis.lookups < enough or not 0.5 <= told / redis.lookups <= 2:
+        return None
+    return found.window_hits / told, redis.hit_rate
 
 
 @check(
@@ -213,9 +237,21 @@ def errors(service: ServiceFacts) -> Finding:
     if latency is not None and "status" in latency.labels:
         observed = f"{latency.family[:60]} by {latency.labels['status']}"
         return passed(f"{observed} shows errors", observed=observed, expected=expected)
+    by_status = next((name for family in metrics.families if (name := _counts_by_status(family))), "")
+    if by_status:
+        return passed(f"{by_status} shows errors", observed=by_status, expected=expected)
     return failed("no metric counts errors", observed="no such family", expected=expected)
 
 
 def _counts_errors(name: str) -> bool:
     tokens = set(name.lower().split("_"))
     return bool(tokens & {"error", "errors", "exception", "exceptions", "failure", "failures", "failed"})
+
+
+def _counts_by_status(family: Family) -> str:
+    """A counter of requests or answers by status, as `name by label`, or nothing."""
+    tokens = set(family.name.lower().split("_"))
+    label = next((label for label in _STATUS_LABELS if label in family.labels), "")
+    if family.type != "counter" or not label or not tokens & {"http", "request", "requests", "response", "responses"}:
+        return ""
+    return f"{family.name[:60]} by {label}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 
 from readiness.api import Finding, check, failed, not_applicable, passed, show, warn
 from readiness.facts.metrics import Family, HistogramShape, MetricsFacts
 from readiness.facts.service import ServiceFacts
+
+from ._naming import objections
 
 _NAMING = "https://prometheus.io/docs/practices/naming/"
 _LIBRARIES = (
@@ -173,43 +174,20 @@ def lint(service: ServiceFacts) -> Finding:
     """Names follow the conventions, so that others understand them.
 
     Counters end in _total and nothing else does, units are base units, words are joined by underscores, and every
-    family has a help text. Names of well-known libraries are left alone. The credit is the share of sound families.
+    family has a help text: the rules of promtool, and one of our own against percentages. Names of well-known libraries
+    are left alone. The credit is the share of sound families.
     """
     own = [family for family in service.metrics.families if not family.name.startswith(_LIBRARIES)]
-    found = {family.name: problem for family in own if (problem := _problem(family))}
+    found = {family.name: tuple(problems.values()) for family in own if (problems := objections(family))}
     expected = "no family against the conventions"
     if not found:
         return passed(f"{len(own)} own families are well named", observed="0 against them", expected=expected)
-    name, problem = next(iter(found.items()))
+    name, (problem, *_) = next(iter(found.items()))
     sound = Fraction(len(own) - len(found), len(own))
     return warn(
         f"{name[:50]}: {problem} ({len(found)} of {len(own)} families; credit is the sound share)",
         observed=f"{len(found)} of {len(own)} families",
         expected=expected,
         credit=min(max(sound, Fraction(1, 10)), Fraction(99, 100)),
-        evidence={name[:100]: problem for name, problem in list(found.items())[:20]},
+        evidence={name[:100]: show(problems) for name, problems in list(found.items())[:20]},
     )
-
-
-def _problem(family: Family) -> str:
-    """What the conventions object to, or nothing."""
-    name = family.name
-    if not family.help:
-        return "no help text"
-    if family.type == "counter" and not name.endswith("_total"):
-        return "a counter without _total"
-    if family.type in ("gauge", "histogram", "summary") and name.endswith("_total"):
-        return "_total, but no counter"
-    if family.type in ("gauge", "counter", "untyped") and re.search(r"_(?:bucket|count|sum)$", name):
-        return "the suffix of a histogram"
-    if ":" in name:
-        return "a colon, which is for recording rules"
-    if re.search(r"[a-z][A-Z]", name) or any(re.search(r"[a-z][A-Z]", label) for label in family.labels):
-        return "camelCase"
-    if re.search(
-        r"_(?:ms|milliseconds|minutes|hours|microseconds|kilobytes|megabytes|kb|mb|percent)(?:_total)?$", name
-    ):
-        return "no base unit"
-    if re.search(r"_(?:gauge|counter|histogram|summary)(?:_|$)", name):
-        return "its type in the name"
-    return ""

@@ -17,11 +17,11 @@ from readiness.api import (
     worst,
 )
 from readiness.facts.delivery import DeliveryFacts, Reply, Resource
+from readiness.facts.edge import hit, product
 from readiness.facts.http import HttpFacts
 from readiness.facts.redis import IDLE, RedisFacts
 from readiness.facts.service import ServiceFacts
 
-from ._cdn import hit, product
 from ._delivery import nothing, successful
 from ._endpoints import name
 
