@@ -52,6 +52,10 @@ Outputs = Annotated[
         help="Also write FILE: .json .html .md; json:FILE forces a format, - is stdout.",
     ),
 ]
+TemplateDir = Annotated[
+    Path | None,
+    typer.Option("--template-dir", metavar="DIR", help="Templates that replace the bundled ones of the same name."),
+]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show every check, and tracebacks of bugs.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print the overall line only.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour; NO_COLOR does the same.")]
@@ -102,6 +106,7 @@ def audit(
     facts: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge saved facts; contacts nothing.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds for the whole audit (120).")] = None,
     load: Annotated[bool, typer.Option("--load", help="Permit the checks that send load.")] = False,
+    template_dir: TemplateDir = None,
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Ignore attestations: what is only declared is not tested.")
     ] = False,
@@ -129,7 +134,10 @@ def audit(
             name, _, value = pair.partition("=")
             source.set(f"gate.components.{name}", value, "--component")
         plan = auditing.prepare(source, only=tuple(only), skip=tuple(skip), facts=facts, save_facts=save_facts)
-        _audit(plan, output, verbose=verbose, quiet=quiet, no_color=no_color, allow_incomplete=allow_incomplete)
+        targets = _targets(output, template_dir)
+        result, abandoned = _run(plan, quiet)
+        _deliver(result, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color)
+        _finish(result, abandoned, allow_incomplete=allow_incomplete)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -163,9 +171,46 @@ def demo(
 
 
 @app.command()
+def doctor(
+    url: Annotated[str | None, typer.Argument(help="The service's base URL.", show_default=False)] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="Configuration; ./readiness.yaml where it exists.")
+    ] = None,
+    mongodb: Annotated[str | None, typer.Option(metavar="URI", help="MongoDB, with the auditor's own account.")] = None,
+    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis or Valkey.")] = None,
+    prometheus: Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus that scrapes it.")] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Says what the audit can reach and which rights it lacks; gives no score. Exits with 3 where it lacks any."""
+    with _Guard(verbose):
+        from readiness import audit as auditing
+        from readiness import doctor as surgery
+        from readiness.gate import ExitCode
+        from readiness.progress import reporter
+
+        source = _source(config)
+        source.set("http.url", url, "URL")
+        source.set("mongodb.uri", mongodb, "--mongodb")
+        source.set("redis.url", redis, "--redis")
+        source.set("prometheus.url", prometheus, "--prometheus")
+        with reporter(quiet) as progress:
+            diagnosis = surgery.examine(auditing.prepare(source), progress)
+        for name, system in sorted(diagnosis.systems.items()):
+            detail = system.reason or (f"needs {system.needs}" if system.needs else f"{system.seconds:.1f} s")
+            typer.echo(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
+        for right, ids in diagnosis.lacking.items():
+            typer.echo(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
+        for name, account in diagnosis.accounts.items():
+            typer.echo(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
+        raise typer.Exit(ExitCode.OK if diagnosis.healthy else ExitCode.INCOMPLETE)
+
+
+@app.command()
 def report(
     file: Annotated[Path, typer.Argument(help="A report written with -o FILE.json.")],
     output: Outputs = [],  # noqa: B006
+    template_dir: TemplateDir = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -175,8 +220,9 @@ def report(
         from readiness.config import read_text
         from readiness.report import json_format
 
-        targets = _targets(output)
-        _deliver(json_format.load(read_text(file), str(file)), targets, verbose=verbose, quiet=quiet, no_color=no_color)
+        targets = _targets(output, template_dir)
+        saved = json_format.load(read_text(file), str(file))
+        _deliver(saved, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color)
 
 
 @app.command()
@@ -304,20 +350,15 @@ def _source(path: Path | None) -> Source:
     return config.read(path) if path is not None else config.Source()
 
 
-def _targets(outputs: list[str]) -> list[tuple[str, Path | None]]:
+def _targets(outputs: list[str], template_dir: Path | None = None) -> list[tuple[str, Path | None]]:
     """Format and path of each -o, checked before anything is contacted; the path of `-` is None."""
     from readiness.report import target
 
+    if template_dir is not None:
+        from readiness.report.templates import examine
+
+        examine(template_dir)
     return [target(each) for each in outputs]
-
-
-def _audit(
-    plan: Plan, outputs: list[str], *, verbose: bool, quiet: bool, no_color: bool, allow_incomplete: bool
-) -> None:
-    targets = _targets(outputs)
-    result, abandoned = _run(plan, quiet)
-    _deliver(result, targets, verbose=verbose, quiet=quiet, no_color=no_color)
-    _finish(result, abandoned, allow_incomplete=allow_incomplete)
 
 
 def _run(plan: Plan, quiet: bool) -> tuple[Report, bool]:
@@ -330,14 +371,20 @@ def _run(plan: Plan, quiet: bool) -> tuple[Report, bool]:
 
 
 def _deliver(
-    result: Report, targets: list[tuple[str, Path | None]], *, verbose: bool, quiet: bool, no_color: bool
+    result: Report,
+    targets: list[tuple[str, Path | None]],
+    template_dir: Path | None = None,
+    *,
+    verbose: bool,
+    quiet: bool,
+    no_color: bool,
 ) -> None:
     """Writes every file and prints the result. stdout carries the table, or what `-o -` asks for."""
     from readiness import report as formats
 
     to_stdout = [format for format, path in targets if path is None]
     for format, path in targets:
-        text = formats.render(result, format)
+        text = formats.render(result, format, template_dir)
         if path is None:
             typer.echo(text, nl=False)
         else:

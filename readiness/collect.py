@@ -163,7 +163,8 @@ class _Task:
             return self._settings.section(wanted)
         if wanted not in self._futures:
             raise ProbeError(f"needs {wanted.__name__}, which is not configured")
-        other = await asyncio.wrap_future(self._futures[wanted])
+        # Shielded: cancelling this probe must not cancel the one that it waits for.
+        other = await asyncio.shield(asyncio.wrap_future(self._futures[wanted]))
         if other.facts is None:
             raise ProbeError(other.reason, privilege=other.privilege)
         return other.facts

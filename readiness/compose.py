@@ -8,6 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from readiness import __version__, gate, scoring
+from readiness.facts.architecture import architecture
 from readiness.facts.collected import Collected, Outcome
 from readiness.judge import Judged
 from readiness.loader import Registry
@@ -88,7 +89,10 @@ def report(material: Material, duration_seconds: float) -> Report:
         checks=checks,
         checklist=tuple(_checklist(material.judged)),
         expectations=tuple(_expectations(material.judged, settings)),
-        architecture=Architecture(),
+        # A part of the systems would draw a part of the deployment, and recommend what is there already.
+        architecture=Architecture()
+        if material.partial
+        else architecture(material.collected, settings.service or settings.http.url or "", absences),
         path_to_target=() if material.partial or score is None else tuple(board.path(settings.target_score)),
         gate=gate.evaluate(settings.gate, score, coverage, components, checks),
         waivers=tuple(material.waivers),

@@ -91,6 +91,7 @@ class ProbeSpec:
     windowed: bool
     section: tuple[str, type[Section]] | None
     drivers: tuple[str, ...]
+    account: Callable[[Any], str] | None
     function: Callable[..., Awaitable[Facts]]
     inputs: Mapping[str, type]
     source: str
@@ -201,6 +202,7 @@ def probe(
     windowed: bool = False,
     section: tuple[str, type[Section]] | None = None,
     drivers: tuple[str, ...] = (),
+    account: Callable[[Any], str] | None = None,
 ) -> Callable[[P], P]:
     """Makes a probe of an asynchronous function; the facts that it returns are its key.
 
@@ -213,6 +215,7 @@ def probe(
         section: name and model of a configuration section that the probe brings along.
         drivers: modules to import before it runs. Imports of one package in two threads can deadlock, so the engine
             does them one after the other; `needs` keeps them out of audits that have no use for them.
+        account: from the facts, or None where they could not be had, how to create an account with the least rights.
     """
 
     def decorate(function: P) -> P:
@@ -235,6 +238,7 @@ def probe(
             windowed=windowed,
             section=section,
             drivers=drivers,
+            account=account,
             function=function,
             inputs=hints,
             source=source,

@@ -169,10 +169,16 @@ def test_an_interrupt_keeps_what_was_learned() -> None:
         await asyncio.sleep(600)
         return B()
 
+    @probe(needs="http.url")
+    async def c(b: B) -> C:
+        return C(value=b.value)
+
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    result = run(a, b, limits={"probe_seconds": 60, "audit_seconds": 60})
+    result = run(a, c, b, limits={"probe_seconds": 60, "audit_seconds": 60})
     timer.join()
     assert result.interrupted
+    assert not result.abandoned
+    assert result.collected[C].outcome is Outcome.INTERRUPTED
     assert result.collected[A].outcome is Outcome.COLLECTED
     assert result.collected[B].outcome is Outcome.INTERRUPTED

@@ -19,6 +19,7 @@ _SPECIAL = re.compile(r"[\\`*_\[\]#|~$]")
 _AT_START = re.compile(r"^(?:[-+=](?=[\s\-=+]|$)|\d+(?=[.)](?:\s|$)))")
 _LINK = re.compile(r"(?i)(?<=[a-z])://|\bwww\.")
 _MENTION = re.compile(r"@(?=[\w-])")
+_NO_LABEL = re.compile(r"[^\w .,:+()/…-]|(?<=/)/|__+")
 _FENCES = re.compile(r"`+")
 
 
@@ -35,7 +36,7 @@ def render_short(report: Report, template_dir: Path | None = None) -> str:
 def _render(report: Report, template_dir: Path | None, template: str) -> str:
     made = environment(template_dir, finalize=_finalize)
     made.filters |= {"line": one_line, "cut": cut, "code": code, "fence": fence, "prose": prose}
-    made.filters |= {"summary": summary, "link": link}
+    made.filters |= {"summary": summary, "link": link, "label": label}
     return re.sub(r"\n{3,}", "\n\n", fill(made, template, {"report": report})).strip() + "\n"
 
 
@@ -79,6 +80,11 @@ def summary(text: str) -> Markup:
     """Text inside raw HTML, where Markdown's own escapes would show."""
     html = str(escape_html(one_line(clean(text))))
     return Markup(_MENTION.sub("<code>@</code>", html))
+
+
+def label(text: str, limit: int) -> Markup:
+    """Text in a quoted label of a mermaid diagram, reduced to what cannot be markup there."""
+    return Markup(_NO_LABEL.sub(" ", cut(one_line(clean(text)), limit)).strip() or "-")
 
 
 def link(url: str) -> Markup:

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from readiness.errors import ConfigError
-from readiness.report import wording
+from readiness.report import drawing, wording
 
 BUNDLED = "readiness.templates"
 
@@ -25,7 +25,7 @@ def environment(template_dir: Path | None, **options: Any) -> jinja2.Environment
     loaders: list[jinja2.BaseLoader] = [bundled, jinja2.PrefixLoader({"readiness": bundled})]
     if template_dir is not None:
         if not template_dir.is_dir():
-            raise ConfigError(f"no folder {template_dir}", place="templates")
+            raise ConfigError(f"no folder {template_dir}", place="--template-dir")
         loaders.insert(0, jinja2.FileSystemLoader(template_dir))
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader(loaders),
@@ -36,8 +36,24 @@ def environment(template_dir: Path | None, **options: Any) -> jinja2.Environment
         keep_trailing_newline=True,
         **options,
     )
-    made.globals["words"] = wording
+    made.globals |= {"words": wording, "draw": drawing}
     return made
+
+
+def examine(template_dir: Path) -> None:
+    """Parses what a user's folder holds, so that a slip shows before an audit and not after it.
+
+    Raises:
+        ConfigError: the folder does not exist, or a template in it has a syntax error; names file and line.
+    """
+    made = environment(template_dir)
+    for path in sorted(template_dir.glob("*.j2")):
+        try:
+            made.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        except jinja2.TemplateSyntaxError as error:
+            raise ConfigError(error.message or "syntax error", place=f"{path}:{error.lineno}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read it: {error}", place=str(path)) from None
 
 
 def _bundled(name: str) -> tuple[str, str | None, Callable[[], bool] | None] | None:

@@ -61,6 +61,10 @@ def clean_data(data: Any, depth: int = 0) -> Any:
 
 def one_line(text: str, limit: int = 0) -> str:
     """`text` with every run of white space, line separators included, folded to one space; cut where asked."""
+    if limit and len(text) > 8 * limit:
+        head = _BREAKS.sub(" ", text[: 8 * limit]).lstrip()
+        if len(head) > limit + 1:  # enough is left to cut, so the rest need not be read
+            return cut(head, limit)
     folded = _BREAKS.sub(" ", text).strip()
     return cut(folded, limit) if limit else folded
 
@@ -68,6 +72,22 @@ def one_line(text: str, limit: int = 0) -> str:
 def cut(text: str, limit: int) -> str:
     """At most `limit` characters, the last of them an ellipsis where something was lost."""
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
+
+
+def cost(text: str) -> int:
+    """Bytes of UTF-8 once escaped for HTML, rounded up."""
+    foreign = 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))
+    return len(text) + 4 * sum(map(text.count, "&<>\"'")) + 3 * foreign
+
+
+def cut_bytes(text: str, limit: int) -> str:
+    """`text` cut until it costs at most `limit`."""
+    text = text[: limit + 1]
+    while (size := cost(text)) > limit:
+        text = cut(text, max(1, min(len(text) - 1, len(text) * limit // size)))
+        if len(text) <= 1:
+            break
+    return text
 
 
 def https(url: str) -> str:

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from readiness.model import (
     COMPONENTS,
@@ -21,7 +20,7 @@ from readiness.model import (
     State,
     Status,
 )
-from readiness.report.text import cut, one_line
+from readiness.report.text import cost, cut_bytes, one_line
 
 NONE = "—"
 TITLE = "Production Readiness Assessment"
@@ -93,6 +92,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "cache_hit_rate": ("Cache Hit Rate", "≥", "%"),
     "concurrent_users": ("Concurrent Users", "≥", ""),
 }
+MOST_ACTIONS = 10
 WAIVER_STATES: Mapping[str, str] = {
     "applied": "in force",
     "expired": "expired, so it no longer counts",
@@ -231,6 +231,11 @@ def worst_first(checks: Iterable[CheckResult]) -> list[CheckResult]:
     return sorted(checks, key=lambda check: order.index(check.status))
 
 
+def strengths(report: Report) -> list[CheckResult]:
+    """What passed, with what would have been gravest first."""
+    return sorted(with_status(report, Status.PASS), key=lambda check: check.severity.rank)
+
+
 def with_status(report: Report, *statuses: Status) -> list[CheckResult]:
     return [check for check in report.checks if check.status in statuses]
 
@@ -274,6 +279,11 @@ def errors(report: Report) -> dict[tuple[str, str], list[CheckResult]]:
     return groups
 
 
+def declared(report: Report) -> list[CheckResult]:
+    """What somebody vouches for: judged by the statement, and not measured."""
+    return [check for check in report.checks if check.evidence.get("declared") is True]
+
+
 def unreached(report: Report) -> list[tuple[str, str]]:
     """The systems that a probe could not read, by the name of their facts, with the reason."""
     return [
@@ -305,24 +315,42 @@ def evidence(check: CheckResult, limit: int = 4000) -> list[tuple[str, str]]:
             rows.append(("…", "abridged; the JSON report has the full evidence"))
             break
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        name, text = one_line(str(name), 80), _cut_bytes(text, left)
-        left -= len(name) + 60 + _cost(text)
+        name, text = one_line(str(name), 80), cut_bytes(text, left)
+        left -= len(name) + 60 + cost(text)
         rows.append((name, text))
     return rows
 
 
-def _cost(text: str) -> int:
-    """Bytes of UTF-8 once escaped for HTML, rounded up."""
-    return sum(5 if letter in "&<>\"'" else 1 if letter.isascii() else 4 for letter in text)
+# --- what to do ------------------------------------------------------------------------------------------------------
 
 
-def _cut_bytes(text: str, limit: int) -> str:
-    text = text[: limit + 1]
-    while (cost := _cost(text)) > limit:
-        text = cut(text, max(1, min(len(text) - 1, len(text) * limit // cost)))
-        if len(text) <= 1:
-            break
-    return text
+def way(report: Report) -> str:
+    """How far the target is: `6 fixes lead to 9.1; the first to 7.9.`"""
+    if report.score is None:
+        return ""
+    if report.score >= report.target_score:
+        return f"The target of {plain(report.target_score)} is met."
+    steps = report.path_to_target
+    if not steps:
+        return ""
+    first, last = score(steps[0].score_after), score(steps[-1].score_after)
+    return (
+        f"One fix leads to {last}." if len(steps) == 1 else f"{len(steps)} fixes lead to {last}; the first to {first}."
+    )
+
+
+def actions(report: Report) -> list[CheckResult]:
+    """What to do at once: the way to the target, then what else is grave in the first phase."""
+    by_id = {check.id: check for check in report.checks}
+    steps = [by_id[step.check] for step in report.path_to_target if step.check in by_id]
+    grave = [check for check in findings(report) if check.phase == 1 and check.severity.rank <= 1]
+    return list({check.id: check for check in [*steps, *grave]}.values())[:MOST_ACTIONS]
+
+
+def goals(report: Report) -> list[ChecklistItem]:
+    """The items of the last phase that are not done."""
+    last = max((item.phase for item in report.checklist), default=0)
+    return [item for item in report.checklist if item.phase == last and item.state != "done"]
 
 
 # --- the other sections ----------------------------------------------------------------------------------------------
@@ -351,6 +379,13 @@ def target(expectation: Expectation) -> str:
     return f"{sign} {_figure(expectation.metric, expectation.target)}".strip()
 
 
+def reached(expectation: Expectation) -> float | None:
+    """The measured figure as a share of its target, for a bar; None where there is nothing to draw."""
+    if expectation.measured is None or expectation.target <= 0:
+        return None
+    return max(0.0, expectation.measured / expectation.target)
+
+
 def _figure(metric: str, value: float) -> str:
     unit = METRICS.get(metric, ("", "", ""))[2]
     return f"{plain(100 * value if unit == '%' else value)} {unit}".strip()
@@ -364,27 +399,3 @@ def observed(condition: Condition) -> str:
     if isinstance(value, str):
         return value
     return f"{value:g} %" if condition.required.endswith("%") else score(value)
-
-
-def drawn(flow: Any) -> str:
-    """Tiers of an architecture as text, top to bottom."""
-    tiers = flow if isinstance(flow, (list, tuple)) else [flow]
-    rows = [" + ".join(described(node) for node in ([tier] if isinstance(tier, str) else tier)) for tier in tiers]
-    return "\n  ↓\n".join(rows)
-
-
-def described(value: Any) -> str:
-    """A value of the architecture as one line."""
-    match value:
-        case str():
-            return one_line(value, 300)
-        case Mapping():
-            return cut(", ".join(f"{key}: {described(item)}" for key, item in value.items()), 300)
-        case list() | tuple():
-            return cut(", ".join(described(item) for item in value), 300)
-        case bool():
-            return "yes" if value else "no"
-        case int() | float():
-            return plain(value)
-        case _:
-            return NONE

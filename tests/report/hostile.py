@@ -25,7 +25,9 @@ def poison(data: Any, text: str = TEXT, key: str = "") -> Any:
             return data if key in ENUMS else text
         case list() | tuple():
             return [poison(item, text, key) for item in data]
-        case dict() if key in ("facts", "absences", "evidence", "current", "recommended"):
+        case dict() if key in ("current", "recommended"):
+            return {name: poison(item, text, name) for name, item in data.items()} | {f"{text} key": text}
+        case dict() if key in ("facts", "absences", "evidence"):
             return {f"{text} {n}": poison(item, text) for n, (_, item) in enumerate(data.items())}
         case dict():
             return {name: poison(item, text, name) for name, item in data.items()}

@@ -331,7 +331,18 @@ _PASSED = (
     ("performance.compression", Severity.LOW, "Answers are compressed", "gzip, 78 % smaller"),
 )
 
-CHECKS = (*WRONG, *UNASSESSED, *(check(id, Status.PASS, *rest) for id, *rest in _PASSED))
+ATTESTED = check(
+    "monitoring.attested.on_call",
+    Status.PASS,
+    Severity.HIGH,
+    "Somebody answers an alert at any hour",
+    "declared: a rota of four, with an escalation after 15 minutes (platform, until 2026-12-31)",
+    observed="declared by platform, valid until 2026-12-31: https://wiki.example.com/on-call",
+    expected="a statement with evidence and owner that has not expired",
+    evidence={"declared": True, "owner": "platform", "expires": "2026-12-31"},
+)
+
+CHECKS = (*WRONG, *UNASSESSED, *(check(id, Status.PASS, *rest) for id, *rest in _PASSED), ATTESTED)
 
 ITEMS = {
     "Redis Integration": ("partial", ("caching.reach.connect", "caching.memory.policy")),
@@ -342,6 +353,37 @@ ITEMS = {
     "Caching Strategy": ("partial", ("caching.hit_rate.window", "caching.ttl.coverage")),
     "CDN Integration": ("unknown", ("performance.cdn.assets",)),
 }
+
+
+def box(role: str, name: str, detail: str = "", state: str = "present") -> dict[str, str]:
+    return {"role": role, "name": name, "detail": detail, "state": state}
+
+
+ARCHITECTURE = Architecture(
+    current={
+        "flow": [
+            [box("clients", "Clients", "HTTPS")],
+            [box("service", "artisan-market", "1 instance")],
+            [box("database", "MongoDB 8.0.17", "standalone"), box("cache", "Valkey 9.1.2", "no replica")],
+            [box("monitoring", "Metrics endpoint", "who reads it was not looked at")],
+        ],
+        "region": "eu-central-1",
+    },
+    recommended={
+        "flow": [
+            [box("clients", "Clients", "HTTPS")],
+            [box("edge", "CDN", "for scripts, styles and images", "missing")],
+            [box("balancer", "Load balancer", "before several instances", "missing")],
+            [box("service", "artisan-market", "2 instances or more", "change")],
+            [
+                box("database", "MongoDB", "replica set, 3 members", "change"),
+                box("cache", "Valkey 9.1.2", "primary and replica", "change"),
+                "Queue",
+            ],
+            [box("monitoring", "Prometheus", "metrics, dashboards and alerts", "unknown")],
+        ],
+    },
+)
 
 
 def assessment() -> Report:
@@ -378,18 +420,7 @@ def assessment() -> Report:
             Expectation("cache_hit_rate", 0.95, 0.85, False),
             Expectation("concurrent_users", 10_000, None, None),
         ),
-        architecture=Architecture(
-            current={"flow": [["Clients"], ["nginx 1.22"], ["Backend"], ["MongoDB 8.0", "Valkey 9.1"]], "instances": 1},
-            recommended={
-                "flow": [
-                    ["CDN"],
-                    ["Load balancer"],
-                    ["Backend", "Backend"],
-                    ["MongoDB replica set", "Valkey with replica", "Prometheus"],
-                ],
-                "instances": "at least 2",
-            },
-        ),
+        architecture=ARCHITECTURE,
         path_to_target=(
             Step("monitoring.health.dependencies", 7.5),
             Step("caching.memory.policy", 7.8),

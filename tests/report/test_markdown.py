@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from readiness.model import Report
 from readiness.report import render
-from readiness.report.markdown import code, escape, fence, prose, summary
+from readiness.report.markdown import code, escape, fence, label, prose, summary
 from readiness.report.text import UNSAFE
 
 from .hostile import TEXT, hostile
@@ -110,6 +110,26 @@ def test_links_and_mentions_are_broken() -> None:
     assert escape("www.evil.example") == r"www\.evil.example"
     assert escape("@octocat a@b") == "<code>@</code>octocat a<code>@</code>b"
     assert summary("<b> @octocat") == "&lt;b&gt; <code>@</code>octocat"
+
+
+@given(st.text(st.sampled_from("ab1\"'`()[]{}<>;:#&%|/\\-=~_*\n ") | st.characters(categories=["L", "S", "P"])))
+def test_a_label_cannot_end_or_be_markup(text: str) -> None:
+    made = str(label(text, 60))
+    assert made
+    assert not re.search(r"[\"'`<>\[\]{};#&%|\\*\n]|//|__", made)
+
+
+def test_the_diagrams() -> None:
+    text = render(assessment(), "md")
+    current, recommended = re.findall(r"^```mermaid\n(.*?)^```$", text, re.M | re.S)
+    assert 'n0["Clients<br>HTTPS"]' in current
+    assert "n0 --> n1" in current
+    assert "n2 -.-> n4" in current
+    assert 'n1["CDN<br>for scripts, styles and images<br><b>missing</b>"]:::missing' in recommended
+    for line in render(hostile(assessment()), "md").partition("```mermaid\n")[2].partition("```")[0].splitlines():
+        assert re.fullmatch(r'flowchart TB|  n\d+ (-->|-\.->) n\d+|  classDef .*|  n\d+\["[^"]*"\](:::\w+)?', line), (
+            line
+        )
 
 
 def test_prose() -> None:

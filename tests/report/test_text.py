@@ -64,6 +64,11 @@ def test_one_line_and_cut() -> None:
     assert one_line("a b c", 3) == "a…"
 
 
+@given(st.text("ab \n\u2028", max_size=200), st.integers(1, 12))
+def test_a_long_text_is_cut_as_if_all_of_it_were_read(text: str, limit: int) -> None:
+    assert one_line(text, limit) == cut(one_line(text), limit)
+
+
 def test_https() -> None:
     assert https("https://example.com/a?b=c#d") == "https://example.com/a?b=c#d"
     for url in ("http://example.com", "javascript:x", "https://a b", 'https://a"b', "https://a<b", "https://a\n", ""):
