@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from readiness.api import Context, HttpSettings, ProbeError, absent, probe
+from readiness.api import Context, Expectations, HttpSettings, ProbeError, absent, probe
 from readiness.facts.load import EndpointLatency, LatencyFacts, Timing
 from readiness.probes.fetch import tls_context
 from readiness.window import Window
@@ -40,8 +40,11 @@ HOPELESS = frozenset({"3xx", "4xx", "429", "timeout", "oversized"})
 
 
 @probe(needs="http.url", windowed=True)
-async def latency(http: HttpSettings, context: Context) -> LatencyFacts:
-    """Measures every endpoint at the same time, each with its share of the rate and of the connections."""
+async def latency(http: HttpSettings, expectations: Expectations, context: Context) -> LatencyFacts:
+    """Measures every endpoint at the same time, each with its share of the rate and of the connections.
+
+    `expectations` only says how exact the figures must be: how late this machine may send.
+    """
     from readiness.load import LoadError
 
     assert http.url is not None  # the engine runs no probe whose key is missing
@@ -52,7 +55,8 @@ async def latency(http: HttpSettings, context: Context) -> LatencyFacts:
         base = _plan(http, context)
         firsts = [await _first(replace(base, url=url), path, pace) for path, url in targets.items()]
         worth = [first for first in firsts if first.kind not in HOPELESS]
-        plans = [_scheduled(first, len(worth), REQUESTS - pace.sent, context) for first in worth]
+        share = _Share(len(worth), REQUESTS - pace.sent, expectations.response_time_ms / 1000)
+        plans = [_scheduled(first, share, context) for first in worth]
         results = await _measure(plans, context)
     except LoadError as error:
         raise ProbeError(str(error)) from None
@@ -164,23 +168,33 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
 # The measurement.
 
 
-def _scheduled(first: _First, endpoints: int, budget: int, context: Context) -> Plan:
-    """The schedule of one endpoint: its share of everything, or less where its answers are slow or large."""
-    from readiness.load import LATE_MS, LATE_SHARE
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What an endpoint shares with the others: their number, the requests left, and the expected time in seconds."""
 
-    seconds, connections = context.window.seconds, CONNECTIONS // endpoints
-    rate = min(RATE, budget / seconds) / endpoints
+    endpoints: int
+    budget: int
+    expected: float
+
+
+def _scheduled(first: _First, share: _Share, context: Context) -> Plan:
+    """The schedule of one endpoint: its share of everything, or less where its answers are slow or large."""
+    from readiness.load import LATE_SHARE
+
+    seconds, connections = context.window.seconds, CONNECTIONS // share.endpoints
+    rate = min(RATE, share.budget / seconds) / share.endpoints
     if first.seconds:
         rate = min(rate, UTILISATION * connections / first.seconds)
     if first.cold.received:
-        affordable = context.limits.response_mb * 1_000_000 / first.cold.received / endpoints
+        affordable = context.limits.response_mb * 1_000_000 / first.cold.received / share.endpoints
         rate = min(rate, max(affordable, FEWEST) / seconds)
     return replace(
         first.plan,
         rate=rate,
         connections=min(connections, math.ceil(rate * seconds)),
         max_requests=None,
-        tolerance=max(LATE_MS / 1000, LATE_SHARE * first.seconds),
+        # A tenth of what is expected changes no verdict, and it counts against the service, never for it.
+        tolerance=LATE_SHARE * max(share.expected, first.seconds),
         windows=WINDOWS,
         # A server that closes after every answer may well serve one connection after the other: hold none open idly.
         warm=not first.cold.closed,
