@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -289,7 +291,6 @@ def explain(
 
 def main() -> None:
     """The installed command."""
-    # A pipe that is closed early must not end in a traceback.
     signal.signal(signal.SIGTERM, _interrupt)
     app()
 
@@ -321,9 +322,6 @@ class _Guard:
             _fail(f"a check pack failed to load:\n{error}", ExitCode.BUG)
         if isinstance(error, ReadinessError):
             _fail(str(error), ExitCode.INCOMPLETE)
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.OK) from None
         if self.verbose:
             return  # the traceback shows
         _fail(f"a bug: {type(error).__name__}: {error} (run with -v for the traceback)", ExitCode.BUG)
@@ -382,20 +380,30 @@ def _deliver(
     """Writes every file and prints the result. stdout carries the table, or what `-o -` asks for."""
     from readiness import report as formats
 
-    to_stdout = [format for format, path in targets if path is None]
     for format, path in targets:
-        text = formats.render(result, format, template_dir)
-        if path is None:
-            typer.echo(text, nl=False)
-        else:
-            formats.write(path, text)
+        if path is not None:
+            formats.write(path, formats.render(result, format, template_dir))
             _say(f"wrote {path}", quiet)
-    if not to_stdout:
-        from rich.console import Console
+    to_stdout = [format for format, path in targets if path is None]
+    with _reader_may_leave():
+        for format in to_stdout:
+            typer.echo(formats.render(result, format, template_dir), nl=False)
+        if not to_stdout:
+            from rich.console import Console
 
-        from readiness.report import terminal
+            from readiness.report import terminal
 
-        terminal.render(result, Console(no_color=no_color or None), verbose=verbose, quiet=quiet)
+            terminal.render(result, Console(no_color=no_color or None), verbose=verbose, quiet=quiet)
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Lets `| head` close the pipe: the rest goes nowhere, and the exit code stays that of the audit."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other, with status 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _finish(result: Report, abandoned: bool, *, allow_incomplete: bool) -> NoReturn:

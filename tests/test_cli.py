@@ -142,6 +142,15 @@ def test_a_gate_that_is_not_met_ends_with_1_and_leaves_the_reports(tmp_path: Pat
     assert result.returncode in (0, 3)
 
 
+def test_a_reader_that_leaves_does_not_change_the_exit_code(tmp_path: Path, service: str) -> None:
+    (tmp_path / "readiness.yaml").write_text(f"http: {{url: '{service}'}}\n" + FAST)
+    command = f"{sys.executable} -m readiness audit -v -o r.json | true; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == "0"
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "r.json").exists()
+
+
 def test_low_coverage_under_a_gate_ends_with_3(tmp_path: Path, service: str) -> None:
     (tmp_path / "readiness.yaml").write_text(f"http: {{url: '{service}'}}\n" + FAST)
     assert readiness("audit", "--fail-under", "1", "--min-coverage", "99", cwd=tmp_path).returncode == 3

@@ -65,7 +65,10 @@ def hit_rate(
     if redis is not None:
         return not_applicable(f"declared a {redis.role}: a lookup that finds nothing is no miss", role=redis.role)
     assert service is not None  # the engine calls no check without any facts
-    return judge(service.cache.hit_rate, "hit rate of the application's own cache")
+    answering = service.reached()
+    if maybe(lambda: answering.cache) is None:
+        return untested("set redis.url, or let the service's health or metrics report its cache")
+    return judge(answering.cache.hit_rate, "hit rate of the application's own cache")
 
 
 @check(
