@@ -25,7 +25,7 @@ from readiness.probes import cache_use
 from readiness.probes.cache_fallback import cache_fallback
 from readiness.probes.load import latency
 from readiness.probes.redis import read_redis
-from readiness.settings import HttpSettings, Limits, RedisSettings, Settings
+from readiness.settings import Expectations, HttpSettings, Limits, RedisSettings, Settings
 from readiness.spec import Context
 from readiness.window import Window
 
@@ -248,7 +248,7 @@ def test_own_lookups_are_not_in_the_hit_rate(valkey: Instance, sharing: str) -> 
     http, section = HttpSettings(url=sharing, endpoints=paths), RedisSettings(url=valkey.url)
 
     async def all_three() -> tuple[Facts, ...]:
-        load, redis = await asyncio.gather(latency(http, context), read_redis(section, context))
+        load, redis = await asyncio.gather(latency(http, Expectations(), context), read_redis(section, context))
         return load, redis, await cache_use.cache_use(http, section, redis, context)
 
     load, redis, use = asyncio.run(all_three())
