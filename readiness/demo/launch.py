@@ -110,7 +110,7 @@ def _require_packages() -> None:
     if lacking:
         raise ConfigError(
             f"the demo needs packages that are not installed: {', '.join(lacking)}",
-            hint="pip install 'readiness[demo]'",
+            hint="in a clone: pip install '.[demo]'",
         )
 
 
