@@ -170,7 +170,7 @@ def timeouts(
     if not client.timeout_ms and not socket_ms[0] <= (client.socket_ms or 0) <= socket_ms[1]:
         loose.append("socketTimeoutMS or timeoutMS")
     if loose:
-        return warn(f"not set, or not in bounds: {', '.join(loose)}", observed=text, expected=expected)
+        return warn(f"time-outs not set or out of bounds: {', '.join(loose)}", observed=text, expected=expected)
     return passed("every wait of the driver is bounded", observed=text, expected=expected)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts, seen
 
-OUTSIDE = ("unknown path", "malformed JSON", "bad percent-encoding")
+OUTSIDE = ("unknown path", "bad percent-encoding")
 """The errors that were caused outside the endpoints' own part of the service."""
 PAGE = ("text/html", "application/xhtml+xml")
 

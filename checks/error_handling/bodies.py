@@ -28,25 +28,16 @@ _BEHIND = "every path of http.writable asks for a credential first; set http.hea
 def malformed(http: HttpFacts) -> Finding:
     """A body that is not valid JSON is answered with 400 or 422, in JSON.
 
-    It is the client's fault, and a 5xx both hides that and raises a false alarm. Cut-off JSON goes to an invented path,
-    where only a parser in front of all routes answers it, and to every path of http.writable.
+    It is the client's fault, and a 5xx both hides that and raises a false alarm. Cut-off JSON goes to the paths of
+    http.writable only.
     """
     findings: dict[str, Finding] = {}
-    if _tells(http, http.malformed):
-        findings["unknown path"] = _malformed(http, http.malformed)
     for path in http.writable:
         if path.malformed.status not in (401, 403):
             findings[path.path[:40]] = _malformed(http, path.malformed)
     if not findings:
         return untested(_BEHIND if http.writable else _NO_WRITABLE)
     return worst(findings, what="paths")
-
-
-def _tells(http: HttpFacts, answer: Exchange) -> bool:
-    """Whether the answer to a body on an invented path says more than that the path does not exist."""
-    if answer.ok:
-        return not http.not_found.ok  # where everything gets 200, this 200 proves nothing
-    return answer.status >= 500 or answer.status in (400, 415, 422)
 
 
 def _malformed(http: HttpFacts, answer: Exchange) -> Finding:

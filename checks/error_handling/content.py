@@ -55,7 +55,7 @@ def leak(http: HttpFacts) -> Finding:
     and only in answers with a status of 400 or more: a documentation page may show one. The bare message of an
     exception is a warning.
     """
-    for name in ("root", "not_found", "malformed", "encoding"):
+    for name in ("root", "not_found", "encoding"):
         if name not in http.closed:
             getattr(http, name)  # an answer that could not be had must not look like one without a leak
     found = {label[:40]: _leak(answer) for label, answer in errors(http).items() if answer.method != "HEAD"}

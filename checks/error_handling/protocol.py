@@ -24,12 +24,11 @@ from ._errors import described
 def method(http: HttpFacts) -> Finding:
     """A method that a path does not have is answered with 405 and the methods that it has.
 
-    RFC 9110 demands Allow with every 405. Judged are the 405 answers to HEAD and OPTIONS and to POST on an invented
-    path, and cut-off JSON sent by PATCH to the paths of http.writable; other methods are never sent to paths that may
-    exist.
+    RFC 9110 demands Allow with every 405. Judged are the 405 answers to HEAD and OPTIONS, and cut-off JSON sent by
+    PATCH to the paths of http.writable; other methods are never sent to paths that were not named for them.
     """
     findings: dict[str, Finding] = {}
-    for name in ("options", "head", "malformed"):
+    for name in ("options", "head"):
         answer = seen(http, name)
         if answer is not None and answer.status == 405:
             findings[answer.method] = _method(answer)

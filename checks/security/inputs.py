@@ -84,14 +84,11 @@ def _ends_attribute(canary: str, body: str) -> bool:
 def malformed_input(http: HttpFacts) -> Finding:
     """Bodies that cannot be valid are refused, and break nothing.
 
-    Cut-off JSON goes to an invented path and, with cut-off XML, to every path of http.writable. 4xx is right; a 2xx
-    means that the handler ran without its input, and after XML that a form of another site could have sent it; 5xx
-    means that input reaches code that does not expect it. ASVS 5.0 2.2.1, 4.1.1, 16.5.1.
+    Cut-off JSON and cut-off XML go to the paths of http.writable only. 4xx is right; a 2xx means that the handler ran
+    without its input, and after XML that a form of another site could have sent it; 5xx means that input reaches code
+    that does not expect it. ASVS 5.0 2.2.1, 4.1.1, 16.5.1.
     """
     findings: dict[str, Finding] = {}
-    unknown = http.malformed
-    if unknown.status >= 500 or unknown.status in (400, 415, 422):
-        findings["unknown path"] = _refusal(unknown, "cut-off JSON")
     for path in http.writable:
         for kind, answer in (
             ("cut-off JSON", path.malformed),

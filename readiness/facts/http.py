@@ -119,7 +119,6 @@ class HttpFacts(Facts):
     not_found_file: Fact[Exchange] = ABSENT
     options: Fact[Exchange] = ABSENT
     head: Fact[Exchange] = ABSENT
-    malformed: Fact[Exchange] = ABSENT
     encoding: Fact[Exchange] = ABSENT
     large_header: Fact[Exchange] = ABSENT
     asset: Fact[Exchange] = ABSENT
@@ -172,7 +171,6 @@ _LABELS = {
     "not_found_file": "unknown file",
     "options": "OPTIONS",
     "head": "HEAD",
-    "malformed": "malformed JSON",
     "encoding": "bad percent-encoding",
     "large_header": "20 kB header",
     "asset": "asset",

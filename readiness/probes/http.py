@@ -154,10 +154,8 @@ def _joins(base: str, reference: str) -> bool:
 
 
 async def _broken(ask: Asker, root: Exchange, canary: str) -> dict[str, Any]:
-    """Requests that only a broken or hostile client sends; bodies to an invented path alone."""
-    json_type = {"Content-Type": "application/json", **JSON}
+    """Requests that only a broken or hostile client sends, without a body."""
     answers = await _together(
-        malformed=ask("malformed", "POST", _unknown(canary), headers=json_type, content=CUT_OFF_JSON, broken=True),
         encoding=ask("encoding", "GET", "/%E0%A4%A", headers=JSON, broken=True),
         large_header=ask(
             "large_header", "GET", root.url, headers={"X-Readiness": "a" * LARGE_HEADER, **BROWSER}, broken=True

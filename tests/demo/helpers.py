@@ -29,7 +29,7 @@ def answers(running: Deployment) -> dict[str, int]:
     return counted
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The condition's value as soon as it is true; fails the test after that many seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

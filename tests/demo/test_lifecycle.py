@@ -34,7 +34,7 @@ def test_an_unknown_stage_is_refused() -> None:
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_NEEDED", ("uvicorn", "surely_not_installed"))
-    expected = r"surely_not_installed \(pip install 'readiness\[demo\]'\)"
+    expected = r"surely_not_installed \(in a clone: pip install '\.\[demo\]'\)"
     with pytest.raises(ConfigError, match=expected), deployment("current"):
         pass
 
