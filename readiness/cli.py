@@ -45,6 +45,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Url = Annotated[str | None, typer.Argument(help="The service's base URL.", show_default=False)]
+Config = Annotated[Path | None, typer.Option("-c", "--config", help="Configuration; ./readiness.yaml where it exists.")]
+MongoDB = Annotated[str | None, typer.Option(metavar="URI", help="MongoDB, with the auditor's own account.")]
+Redis = Annotated[str | None, typer.Option(metavar="URL", help="Redis or Valkey.")]
+Prometheus = Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus that scrapes it.")]
 Outputs = Annotated[
     list[str],
     typer.Option(
@@ -80,14 +85,12 @@ def _root(
 
 @app.command(epilog=EXIT_CODES)
 def audit(
-    url: Annotated[str | None, typer.Argument(help="The service's base URL.", show_default=False)] = None,
-    config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="Configuration; ./readiness.yaml where it exists.")
-    ] = None,
-    mongodb: Annotated[str | None, typer.Option(metavar="URI", help="MongoDB, with the auditor's own account.")] = None,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis or Valkey.")] = None,
+    url: Url = None,
+    config: Config = None,
+    mongodb: MongoDB = None,
+    redis: Redis = None,
     metrics: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where the service exposes metrics.")] = None,
-    prometheus: Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus that scrapes it.")] = None,
+    prometheus: Prometheus = None,
     output: Outputs = [],  # noqa: B006  (typer copies it)
     fail_under: Annotated[float | None, typer.Option(metavar="N", help="Gate: overall score at least N.")] = None,
     component: Annotated[
@@ -120,12 +123,8 @@ def audit(
     with _Guard(verbose):
         from readiness import audit as auditing
 
-        source = _source(config)
-        source.set("http.url", url, "URL")
-        source.set("mongodb.uri", mongodb, "--mongodb")
-        source.set("redis.url", redis, "--redis")
+        source = _systems(config, url, mongodb, redis, prometheus)
         source.set("http.metrics", metrics, "--metrics")
-        source.set("prometheus.url", prometheus, "--prometheus")
         source.set("gate.fail_under", fail_under, "--fail-under")
         source.set("gate.fail_on", fail_on, "--fail-on")
         source.set("gate.min_coverage", min_coverage, "--min-coverage")
@@ -174,13 +173,11 @@ def demo(
 
 @app.command()
 def doctor(
-    url: Annotated[str | None, typer.Argument(help="The service's base URL.", show_default=False)] = None,
-    config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="Configuration; ./readiness.yaml where it exists.")
-    ] = None,
-    mongodb: Annotated[str | None, typer.Option(metavar="URI", help="MongoDB, with the auditor's own account.")] = None,
-    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis or Valkey.")] = None,
-    prometheus: Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus that scrapes it.")] = None,
+    url: Url = None,
+    config: Config = None,
+    mongodb: MongoDB = None,
+    redis: Redis = None,
+    prometheus: Prometheus = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -191,11 +188,7 @@ def doctor(
         from readiness.gate import ExitCode
         from readiness.progress import reporter
 
-        source = _source(config)
-        source.set("http.url", url, "URL")
-        source.set("mongodb.uri", mongodb, "--mongodb")
-        source.set("redis.url", redis, "--redis")
-        source.set("prometheus.url", prometheus, "--prometheus")
+        source = _systems(config, url, mongodb, redis, prometheus)
         with reporter(quiet) as progress:
             diagnosis = surgery.examine(auditing.prepare(source), progress)
         for name, system in sorted(diagnosis.systems.items()):
@@ -346,6 +339,18 @@ def _source(path: Path | None) -> Source:
         path = config.DEFAULT_FILE
         typer.echo(f"using {path}", err=True)
     return config.read(path) if path is not None else config.Source()
+
+
+def _systems(
+    path: Path | None, url: str | None, mongodb: str | None, redis: str | None, prometheus: str | None
+) -> Source:
+    """The configuration with the systems that flags name."""
+    source = _source(path)
+    source.set("http.url", url, "URL")
+    source.set("mongodb.uri", mongodb, "--mongodb")
+    source.set("redis.url", redis, "--redis")
+    source.set("prometheus.url", prometheus, "--prometheus")
+    return source
 
 
 def _targets(outputs: list[str], template_dir: Path | None = None) -> list[tuple[str, Path | None]]:

@@ -58,12 +58,10 @@ def report(material: Material, duration_seconds: float) -> Report:
         id: entry.absent for id, entry in settings.components.items() if entry.absent is not None
     }
     weights: dict[str, Fraction] = {id: Fraction(str(entry.weight)) for id, entry in settings.components.items()}
-    board = Scoreboard(_items(material.judged, waived=True), weights, excluded=absences)
+    items = _items(material.judged, waived=True)
+    board = Scoreboard(items, weights, excluded=absences)
     unwaived = Scoreboard(_items(material.judged, waived=False), weights, excluded=absences)
-    checks = tuple(
-        _result(entry, item, board)
-        for entry, item in zip(material.judged, _items(material.judged, waived=True), strict=True)
-    )
+    checks = tuple(_result(entry, item, board) for entry, item in zip(material.judged, items, strict=True))
     components = tuple(_components(board, unwaived, checks, settings, absences))
     score = None if material.partial else _published(board.overall.score)
     coverage = None if board.overall.coverage is None else scoring.share(board.overall.coverage)

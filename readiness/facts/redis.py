@@ -365,7 +365,3 @@ class RedisFacts(Facts):
             reason = f"fewer than {IDLE} lookups in the window besides those that this audit's own requests caused"
             raise FactMissing("RedisFacts.hit_rate", reason)
         return min(1.0, max(0.0, (self.hit_rate * self.lookups - hits) / others))
-
-    @property
-    def online_replicas(self) -> int:
-        return sum(replica.online for replica in self.replication.replicas)

@@ -47,7 +47,7 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
         unknown = [answer.body for answer in baseline.values() if isinstance(answer, Exchange)]
         parts = await asyncio.gather(
             _ordinary(ask, root),
-            _broken(ask, root, context.canary),
+            _broken(ask, root),
             _endpoints(ask, settings.endpoints),
             _cors(ask, root, settings),
             _reflected(ask, root, settings, context.canary),
@@ -153,7 +153,7 @@ def _joins(base: str, reference: str) -> bool:
     return (here.scheme, here.host, here.port) == (target.scheme, target.host, target.port)
 
 
-async def _broken(ask: Asker, root: Exchange, canary: str) -> dict[str, Any]:
+async def _broken(ask: Asker, root: Exchange) -> dict[str, Any]:
     """Requests that only a broken or hostile client sends, without a body."""
     answers = await _together(
         encoding=ask("encoding", "GET", "/%E0%A4%A", headers=JSON, broken=True),
