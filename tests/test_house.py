@@ -31,6 +31,7 @@ ROOMS = (
     ("audit",),
     ("doctor",),
     ("demo",),
+    ("commands",),
     ("cli", "__main__"),
 )
 ORDER = {name: level for level, names in enumerate(ROOMS) for name in names}

@@ -1,0 +1,71 @@
+"""readiness checks, readiness explain"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from readiness.commands.common import Guard, source_of
+
+
+def checks(
+    glob: Annotated[str, typer.Argument(help="Which checks, such as 'database.*'.")] = "*",
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="For the packs that it names.")] = None,
+) -> None:
+    """Lists the checks: id, severity, title."""
+    with Guard(False):
+        from rich.console import Console
+        from rich.table import Table
+
+        from readiness import config as configuration
+        from readiness.errors import ConfigError
+        from readiness.judge import matches
+        from readiness.loader import load
+
+        registry = load(configuration.packs(source_of(config)))
+        found = [spec for spec in registry.checks.values() if matches(spec.id, (glob,))]
+        if not found:
+            raise ConfigError(f"no check matches {glob!r}", hint=configuration.nearest(glob, registry.checks))
+        found.sort(key=lambda spec: spec.id)
+        if not sys.stdout.isatty():  # one line a check, for grep and cut
+            for spec in found:
+                typer.echo(f"{spec.id}\t{spec.severity}\t{spec.title}")
+            return
+        table = Table("id", "severity", "title", box=None, pad_edge=False)
+        for spec in found:
+            table.add_row(spec.id, spec.severity.value, spec.title)
+        Console().print(table)
+
+
+def explain(
+    id: Annotated[str, typer.Argument(help="A check's id.")],
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="For the packs that it names.")] = None,
+) -> None:
+    """Explains one check: why, thresholds, rights, fix."""
+    with Guard(False):
+        from readiness import config as configuration
+        from readiness.errors import ConfigError
+        from readiness.loader import load
+
+        registry = load(configuration.packs(source_of(config)))
+        if id not in registry.checks:
+            raise ConfigError(f"no check {id!r}", hint=configuration.nearest(id, registry.checks))
+        spec = registry.checks[id]
+        rows = {
+            "severity": spec.severity.value,
+            "requires": ", ".join(spec.requires),
+            "privilege": spec.privilege,
+            "settings": ", ".join(f"{name}={entry.default!r}" for name, entry in spec.settings.items()),
+            "fix": spec.fix,
+            "effort": spec.effort,
+            "verify": spec.verify,
+            "reference": spec.reference,
+            "source": spec.source,
+        }
+        typer.echo(f"{spec.id}\n\n{spec.title}.\n\n{spec.explanation}\n")
+        for name, value in rows.items():
+            if value:
+                typer.echo(f"{name + ':':11}{value}")

@@ -1,0 +1,36 @@
+"""readiness doctor"""
+
+from __future__ import annotations
+
+import typer
+
+from readiness.commands.common import Config, Guard, MongoDB, Prometheus, Quiet, Redis, Url, Verbose, systems
+
+
+def doctor(
+    url: Url = None,
+    config: Config = None,
+    mongodb: MongoDB = None,
+    redis: Redis = None,
+    prometheus: Prometheus = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Says what the audit can reach and which rights it lacks; gives no score. Exits with 3 where it lacks any."""
+    with Guard(verbose):
+        from readiness import audit as auditing
+        from readiness import doctor as surgery
+        from readiness.gate import ExitCode
+        from readiness.progress import reporter
+
+        source = systems(config, url, mongodb, redis, prometheus)
+        with reporter(quiet) as progress:
+            diagnosis = surgery.examine(auditing.prepare(source), progress)
+        for name, system in sorted(diagnosis.systems.items()):
+            detail = system.reason or (f"needs {system.needs}" if system.needs else f"{system.seconds:.1f} s")
+            typer.echo(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
+        for right, ids in diagnosis.lacking.items():
+            typer.echo(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
+        for name, account in diagnosis.accounts.items():
+            typer.echo(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
+        raise typer.Exit(ExitCode.OK if diagnosis.healthy else ExitCode.INCOMPLETE)
