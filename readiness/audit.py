@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from readiness import collect, compose, config, judge, secrets
+from readiness import collect, compose, config, demand, history, judge, secrets
 from readiness.errors import ConfigError
 from readiness.facts import collected as facts_file
 from readiness.facts.collected import Outcome
 from readiness.judge import Selection
 from readiness.loader import Registry, load
 from readiness.model import Report
+from readiness.report import writable
 from readiness.report.json_format import from_data, to_data
+from readiness.report.json_format import load as load_report
 from readiness.report.text import clean_data
-from readiness.settings import Settings
+from readiness.settings import HistorySettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,16 @@ class Plan:
     selection: Selection
     facts: Path | None = None  # judge these instead of collecting
     save_facts: Path | None = None
+    baseline: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The report, and whether a probe had to be left behind with its thread."""
+    """The report, whether a probe had to be left behind with its thread, and why there is no record of it, if so."""
 
     report: Report
     abandoned: bool
+    unrecorded: ConfigError | None = None
 
 
 def prepare(
@@ -47,8 +51,14 @@ def prepare(
     skip: tuple[str, ...] = (),
     facts: Path | None = None,
     save_facts: Path | None = None,
+    baseline: Path | None = None,
+    strict: bool = False,
 ) -> Plan:
     """Loads the packs and validates everything that the user said.
+
+    Args:
+        baseline: a saved report to compare with.
+        strict: unknown and expired waivers are errors.
 
     Raises:
         ConfigError: bad input, with its place.
@@ -65,9 +75,21 @@ def prepare(
             "--only withholds the overall score", place="--fail-under", hint="gate on --component NAME=N instead"
         )
     if not facts and not any(settings.given(spec.needs) for spec in registry.probes.values()):
-        raise ConfigError("nothing to audit", hint="give a URL, --mongodb, --redis, or a readiness.yaml with -c")
+        raise ConfigError("nothing to audit", hint="give a URL, --mongodb, --redis, --kubernetes, or a readiness.yaml with -c")
+    if save_facts is not None:
+        writable(save_facts)
+    if strict:
+        config.demand_valid(settings.waivers, registry.checks, source, datetime.now(UTC).date())
+    if settings.history.file is not None:
+        history.examine(settings.history.file)
     return Plan(
-        settings, registry, config.parameters(settings, registry, source), Selection(only, skip), facts, save_facts
+        settings,
+        registry,
+        config.parameters(settings, registry, source),
+        Selection(only, skip),
+        facts,
+        save_facts,
+        None if baseline is None else load_report(config.read_text(baseline), str(baseline)),
     )
 
 
@@ -92,7 +114,9 @@ def run(
 
         write(plan.save_facts, scrub.text(facts_file.dump(run.collected)))
     judged = judge.judge(registry.checks, run.collected, settings, plan.parameters, plan.selection)
-    judged, waivers = judge.waive(judged, settings.waivers, started_at.date())
+    demanded = demand.demand(run.collected, settings, plan.selection.only)
+    judged = demand.relevant(judged, run.collected, demanded)
+    judged, waivers = judge.waive(judged, settings.waivers, started_at.astimezone(UTC).date(), registry.checks)
     material = compose.Material(
         settings=settings,
         registry=registry,
@@ -103,10 +127,25 @@ def run(
         interrupted=run.interrupted or any(e.outcome is Outcome.INTERRUPTED for e in run.collected.values()),
         partial=bool(plan.selection.only),
         notices=tuple(_notices(plan)),
+        on_demand=demanded.present,
     )
     report = compose.report(material, time.monotonic() - began)
     # Once, for every format: what strangers sent loses its control characters, and no secret passes.
-    return Audited(from_data(clean_data(scrub.data(to_data(report)))), run.abandoned)
+    report = from_data(clean_data(scrub.data(to_data(report))))
+    if plan.baseline is not None:
+        report = compose.against(report, plan.baseline, settings.gate)
+    return _recorded(Audited(report, run.abandoned), settings.history)
+
+
+def _recorded(audited: Audited, settings: HistorySettings) -> Audited:
+    """With the history, where one is kept. An audit that cannot be recorded is still reported."""
+    if settings.file is None:
+        return audited
+    try:
+        earlier = history.record(settings.file, audited.report, settings.keep)
+    except ConfigError as error:
+        return replace(audited, unrecorded=error)
+    return replace(audited, report=replace(audited.report, history=earlier))
 
 
 def _notices(plan: Plan) -> list[str]:
@@ -118,6 +157,8 @@ def _notices(plan: Plan) -> list[str]:
         notices.append(f"left out by --skip, counted as 0: {', '.join(plan.selection.skip)}")
     if plan.selection.only:
         notices.append("only a part was run, so there is no overall score")
+    if settings.gate.no_regression is not None and plan.baseline is None:
+        notices.append("gate.no_regression has no effect without --baseline")
     if settings.attestations.measured_only:
         notices.append("attestations are ignored: what is only declared is not tested")
     weights = {id: entry.weight for id, entry in settings.components.items() if entry.weight != 1}

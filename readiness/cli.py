@@ -10,10 +10,14 @@ import typer
 from readiness import __version__
 from readiness.commands.audit import audit
 from readiness.commands.catalogue import checks, explain
-from readiness.commands.common import EXIT_CODES
+from readiness.commands.common import EXIT_CODES, OptionalValues
 from readiness.commands.demo import demo
+from readiness.commands.diff import diff
 from readiness.commands.doctor import doctor
+from readiness.commands.load import LOAD_EXIT_CODES, load
+from readiness.commands.history import history
 from readiness.commands.report import report
+from readiness.commands.schema import schema
 
 app = typer.Typer(
     name="readiness",
@@ -25,12 +29,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.command(epilog=EXIT_CODES)(audit)
+app.command(epilog=EXIT_CODES, cls=OptionalValues)(audit)
 app.command(epilog=EXIT_CODES)(demo)
 app.command()(doctor)
+app.command(epilog=LOAD_EXIT_CODES)(load)
 app.command()(report)
+app.command(cls=OptionalValues)(diff)
+app.command()(history)
 app.command()(checks)
 app.command()(explain)
+app.command()(schema)
 
 
 def _version(value: bool) -> None:

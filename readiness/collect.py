@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from readiness import __version__
+from readiness.budget import Budget
 from readiness.errors import ProbeError
 from readiness.facts.base import Facts
 from readiness.facts.collected import Collected, Outcome
@@ -29,6 +30,7 @@ Progress = Callable[[str, Outcome | None], None]
 """Called with the name of the facts, and None when their probe starts or its outcome when it ends."""
 
 _PATIENCE_SECONDS = 1.0
+"""How long probes that are called off may take to end, out of the time of the audit."""
 _TURN_SECONDS = 0.0005
 _IMPORTING = threading.Lock()
 
@@ -65,10 +67,12 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
         limits=settings.limits,
         user_agent=f"readiness/{__version__}",
         canary=f"rdy-{secrets.token_hex(6)}",
+        budget=Budget(settings.limits.requests),
     )
     futures: dict[type[Facts], Future[Collected]] = {facts: Future() for facts in configured}
     tasks = {facts: _Task(spec, settings, context, futures) for facts, spec in configured.items()}
     interrupted = False
+    patience = min(_PATIENCE_SECONDS, settings.limits.audit_seconds / 10)
     turn = sys.getswitchinterval()
     # Probes measure times in threads of one interpreter: a long turn of one would show in the figures of another.
     sys.setswitchinterval(_TURN_SECONDS)
@@ -80,14 +84,14 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
                 lambda done, name=facts.__name__: progress(name, done.result().outcome)  # type: ignore[misc]
             )
             task.start()
-        wait(futures.values(), settings.limits.audit_seconds)
+        wait(futures.values(), settings.limits.audit_seconds - patience)
     except KeyboardInterrupt:
         interrupted = True
     finally:
         sys.setswitchinterval(turn)
     for task in tasks.values():
         task.cancel()
-    wait(futures.values(), _PATIENCE_SECONDS)
+    wait(futures.values(), patience)
     late = Collected(
         Outcome.INTERRUPTED if interrupted else Outcome.FAILED,
         reason="the audit was interrupted" if interrupted else f"not done within {settings.limits.audit_seconds:g} s",
@@ -135,6 +139,8 @@ class _Task:
         began = time.monotonic()
         future = self._futures[self._spec.facts]
         with asyncio.Runner() as runner:
+            # What a driver's own task cannot bear in an answer is no traceback for the user: the probe sees the loss.
+            runner.get_loop().set_exception_handler(lambda loop, trouble: None)
             try:
                 with _IMPORTING:
                     for driver in self._spec.drivers:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
-from readiness import __version__, gate, scoring
+from readiness import __version__, diff, gate, scoring
+from readiness.addresses import addresses, filled
+from readiness.facts import load_measurements, measurements
 from readiness.facts.architecture import architecture
 from readiness.facts.collected import Collected, Outcome
+from readiness.facts.stack import recognised
 from readiness.judge import Judged
 from readiness.loader import Registry
 from readiness.model import (
     CHECKLIST,
     COMPONENTS,
+    ON_DEMAND,
     SCHEMA_VERSION,
     Architecture,
     Cap,
@@ -31,14 +36,15 @@ from readiness.model import (
     WaiverRecord,
 )
 from readiness.scoring import Item, Scoreboard
-from readiness.settings import Settings
+from readiness.settings import GateSettings, Section, Settings
+from readiness.spec import CheckSpec
 
 ATTENTION = (Status.FAIL, Status.ERROR, Status.WARN)
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everything that a report is made of. `not_run` holds the components that --only left out."""
+    """Everything that a report is made of. `on_demand` holds those components of `ON_DEMAND` that take part."""
 
     settings: Settings
     registry: Registry
@@ -49,6 +55,7 @@ class Material:
     interrupted: bool
     partial: bool  # --only was given: the overall score is withheld
     notices: tuple[str, ...]
+    on_demand: frozenset[str] = frozenset()
 
 
 def report(material: Material, duration_seconds: float) -> Report:
@@ -61,8 +68,13 @@ def report(material: Material, duration_seconds: float) -> Report:
     items = _items(material.judged, waived=True)
     board = Scoreboard(items, weights, excluded=absences)
     unwaived = Scoreboard(_items(material.judged, waived=False), weights, excluded=absences)
-    checks = tuple(_result(entry, item, board) for entry, item in zip(material.judged, items, strict=True))
-    components = tuple(_components(board, unwaived, checks, settings, absences))
+    named = {str(name): "named by http.stack" for name in settings.http.stack}
+    stack = named or recognised(material.collected)
+    checks = tuple(
+        _result(entry, item, board, stack, settings) for entry, item in zip(material.judged, items, strict=True)
+    )
+    names = {**COMPONENTS, **{id: name for id, name in ON_DEMAND.items() if id in material.on_demand}}
+    components = tuple(_components(names, board, unwaived, checks, settings, absences))
     score = None if material.partial else _published(board.overall.score)
     coverage = None if board.overall.coverage is None else scoring.share(board.overall.coverage)
     return Report(
@@ -100,7 +112,16 @@ def report(material: Material, duration_seconds: float) -> Report:
             name: SystemRecord(name, entry.outcome.value, entry.reason, round(entry.seconds, 2))
             for name, entry in material.collected.items()
         },
+        measurements=(*measurements.database(material.collected), *load_measurements.load(material.collected)),
+        stack=stack,
     )
+
+
+def against(report: Report, baseline: Report, settings: GateSettings) -> Report:
+    """The finished report with what changed since `baseline`, and the gate's conditions on that."""
+    comparison = diff.compare(baseline, report)
+    judged = gate.evaluate(settings, report.score, report.coverage, report.components, report.checks, comparison)
+    return replace(report, comparison=comparison, gate=judged)
 
 
 def _overall_cap(board: Scoreboard) -> Cap | None:
@@ -108,7 +129,7 @@ def _overall_cap(board: Scoreboard) -> Cap | None:
     if raw is None or score is None or raw == score:
         return None
     names = [
-        COMPONENTS[id]
+        {**COMPONENTS, **ON_DEMAND}[id]
         for id, entry in board.components.items()
         if entry.state is not State.NOT_CONFIGURED
         and scoring.rating(scoring.published(entry.score or Fraction(0))) is Rating.NOT_READY
@@ -136,9 +157,12 @@ def _published(score: Fraction | None) -> float | None:
     return None if score is None else scoring.published(score)
 
 
-def _result(entry: Judged, item: Item, board: Scoreboard) -> CheckResult:
+def _result(entry: Judged, item: Item, board: Scoreboard, stack: Mapping[str, str], settings: Settings) -> CheckResult:
     spec, finding = entry.spec, entry.finding
     counted = entry.status in scoring.COUNTED
+    fix, fix_for = (finding.fix, "") if finding.fix else spec.fix_in(stack)
+    # A HOST in a command for a database or a cache is another one.
+    known = {} if spec.component in ("database", "caching") else addresses(settings)
     return CheckResult(
         id=spec.id,
         component=spec.component,
@@ -151,25 +175,45 @@ def _result(entry: Judged, item: Item, board: Scoreboard) -> CheckResult:
         expected=finding.expected,
         evidence=finding.evidence,
         explanation=spec.explanation,
-        fix=finding.fix or spec.fix,
-        verify=finding.verify or spec.verify,
+        fix=filled(fix, known),
+        verify=filled(finding.verify or spec.verify, known),
         effort=spec.effort,
         reference=spec.reference,
         privilege=spec.privilege,
         phase=spec.phase,
         gain=board.gain(item),
         unwaived_status=finding.status if entry.waived else None,
+        fix_for=fix_for,
+        exact_credit=str(finding.credit or Fraction(1, 2)) if finding.status is Status.WARN else "",
+        settings=_judged_by(spec, settings),
     )
 
 
+def _judged_by(spec: CheckSpec, settings: Settings) -> dict[str, str]:
+    """What the configuration changed of the check's own settings, and of the numbers in the sections that it takes."""
+    values = {name: value for name, value in settings.checks.get(spec.id, {}).items() if name in spec.settings}
+    changed = {name: (value, spec.settings[name].default) for name, value in values.items()}
+    for wanted in spec.inputs.values():
+        if not issubclass(wanted.type, Section):
+            continue
+        section = settings.section(wanted.type)
+        for name, field in wanted.type.model_fields.items():
+            value = getattr(section, name)
+            if isinstance(value, (bool, int, float)):  # the rest says where, and may be secret
+                changed[name] = value, field.default
+    texts = {name: [json.dumps(each, default=str) for each in pair] for name, pair in changed.items()}
+    return {name: value for name, (value, default) in texts.items() if value != default}
+
+
 def _components(
+    names: Mapping[str, str],
     board: Scoreboard,
     unwaived: Scoreboard,
     checks: Sequence[CheckResult],
     settings: Settings,
     absences: Mapping[str, str],
 ) -> Iterable[Component]:
-    for id, name in COMPONENTS.items():
+    for id, name in names.items():
         weight = settings.components[id].weight if id in settings.components else 1.0
         own = [check for check in checks if check.component == id]
         entry = board.components.get(id)

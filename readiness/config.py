@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
 from readiness.errors import ConfigError
 from readiness.loader import Registry
-from readiness.settings import Section, Settings
+from readiness.settings import Section, Settings, WaiverSettings
 
 DEFAULT_FILE = Path("readiness.yaml")
 MAX_BYTES = 1_000_000
@@ -175,9 +176,25 @@ def validate(source: Source, registry: Registry) -> Settings:
     except ValidationError as error:
         raise _explain(error, model, source) from None
     parameters(settings, registry, source)
-    for number, waiver in enumerate(settings.waivers):
-        _known_id(waiver.check, registry.checks, source.place(("waivers", number, "check")))
     return settings
+
+
+def demand_valid(waivers: Sequence[WaiverSettings], checks: Iterable[str], source: Source, today: dt.date) -> None:
+    """Refuses waivers that are none: those of unknown checks and those that have expired, all in one message.
+
+    Without --strict such a waiver counts for nothing and every report names it.
+    """
+    known, wrong = set(checks), []
+    for number, waiver in enumerate(waivers):
+        if waiver.check not in known:
+            hint = nearest(waiver.check, known)
+            place = source.place(("waivers", number, "check"))
+            wrong.append(f"{place}: a waiver for {waiver.check!r}, which is no check" + (f" ({hint})" if hint else ""))
+        elif today > waiver.expires:
+            place = source.place(("waivers", number, "expires"))
+            wrong.append(f"{place}: the waiver of {waiver.check} by {waiver.owner} expired on {waiver.expires} (UTC)")
+    if wrong:
+        raise ConfigError("; ".join(wrong), hint="--strict accepts no such waiver")
 
 
 def parameters(settings: Settings, registry: Registry, source: Source) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from readiness import judge, secrets
+from readiness import demand, judge, secrets
 from readiness.audit import Plan
 from readiness.collect import Progress, collect, plan
 from readiness.facts.collected import Collected, Outcome
@@ -43,7 +43,8 @@ def examine(prepared: Plan, progress: Progress) -> Diagnosis:
     planned = plan((registry.checks[id] for id in prepared.selection.ids(registry.checks)), registry.probes)
     collected = collect(planned, glance, progress).collected
     lacking: dict[str, list[str]] = {}
-    for entry in judge.judge(registry.checks, collected, glance, prepared.parameters, prepared.selection):
+    judged = judge.judge(registry.checks, collected, glance, prepared.parameters, prepared.selection)
+    for entry in demand.relevant(judged, collected, demand.demand(collected, glance, prepared.selection.only)):
         if entry.finding.status is Status.ERROR and "needs" in entry.finding.evidence:
             lacking.setdefault(str(entry.finding.evidence["needs"]), []).append(entry.spec.id)
     scrub = secrets.of(settings)

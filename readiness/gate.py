@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from fractions import Fraction
 
-from readiness.model import CheckResult, Component, Condition, Gate, Report, Status
+from readiness.change import Comparison, Delta
+from readiness.model import CheckResult, Component, Condition, Gate, Report, State, Status
 from readiness.settings import GateSettings
 
 _UNFIT = (Status.FAIL, Status.ERROR, Status.BLOCKED, Status.SKIPPED)
@@ -23,6 +25,7 @@ class ExitCode(IntEnum):
 
 
 COVERAGE = "coverage"
+NO_REGRESSION = "no regression"
 
 
 def evaluate(
@@ -31,12 +34,15 @@ def evaluate(
     coverage: float | None,
     components: Sequence[Component],
     checks: Sequence[CheckResult],
+    comparison: Comparison | None = None,
 ) -> Gate:
     """Every condition that was asked for, each with its numbers; `passed` is None where none was.
 
     `fail_on` counts what did not earn anything, so a check that could not be judged does not pass it either.
+    `no_regression` is a condition only where there is a `comparison`.
     """
-    if not settings.asked_for:
+    regression = comparison is not None and settings.no_regression is not None
+    if not settings.asked_for and not regression:
         return Gate(None)
     conditions = []
     if settings.fail_under is not None:
@@ -51,6 +57,8 @@ def evaluate(
         required = f"no {settings.fail_on.value} finding" + ("" if settings.fail_on.rank == 0 else " or graver")
         observed = f"{len(grave)}: {', '.join(grave[:5])}" if grave else "none"
         conditions.append(Condition("severity", required, observed, not grave))
+    if comparison is not None and settings.no_regression is not None:
+        conditions += no_regression(comparison, settings.no_regression, components)
     percent = None if coverage is None else round(100 * coverage, 1)
     conditions.append(
         Condition(
@@ -67,12 +75,39 @@ def _at_least(name: str, required: float, observed: float | None) -> Condition:
     return Condition(name, f">= {required:g}", observed, observed is not None and observed >= required)
 
 
-def exit_code(report: Report, *, allow_incomplete: bool = False) -> ExitCode:
+def no_regression(comparison: Comparison, tolerance: float, components: Sequence[Component]) -> list[Condition]:
+    """No published score, overall or of a component, is more than `tolerance` points below that of the baseline.
+
+    A score that is gone has fallen, unless the configuration declares the component absent, with its reason.
+
+    Args:
+        components: those of the new report.
+    """
+    absent = {entry.id for entry in components if entry.state is State.ABSENT}
+    deltas = [comparison.overall, *(delta for delta in comparison.components if delta.id not in absent)]
+    conditions = list(_not_below(deltas, Fraction(str(tolerance))))
+    if not conditions:
+        return [Condition(NO_REGRESSION, "a score that both audits have", None, False)]
+    return conditions
+
+
+def _not_below(deltas: Sequence[Delta], tolerance: Fraction) -> Iterator[Condition]:
+    for delta in deltas:
+        if delta.old is None or delta.change is None:
+            continue
+        least = max(Fraction(0), Fraction(str(delta.old)) - tolerance)
+        less = f", less {float(tolerance):g}" if tolerance else ""
+        required = f">= {float(least):.4g} (baseline {delta.old:.1f}{less})"
+        name = NO_REGRESSION if delta is deltas[0] else f"{NO_REGRESSION} {delta.id}"
+        yield Condition(name, required, delta.new, delta.new is not None and Fraction(str(delta.new)) >= least)
+
+
+def exit_code(report: Report) -> ExitCode:
     """What the process ends with. An audit that could not look says so even where no gate was asked for."""
     failed = [condition.name for condition in report.gate.conditions if not condition.passed]
     if report.interrupted:
         return ExitCode.INTERRUPTED
-    if (report.incomplete or COVERAGE in failed) and not allow_incomplete:
+    if (report.incomplete or COVERAGE in failed) and not report.allow_incomplete:
         return ExitCode.INCOMPLETE
     if any(name != COVERAGE for name in failed):
         return ExitCode.GATE

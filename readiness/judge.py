@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from readiness.config import nearest
 from readiness.errors import FactMissing
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.loader import in_order
@@ -158,18 +159,28 @@ def _needs(privilege: str | None) -> dict[str, str]:
 
 
 def waive(
-    judged: Sequence[Judged], waivers: Sequence[WaiverSettings], today: dt.date
+    judged: Sequence[Judged],
+    waivers: Sequence[WaiverSettings],
+    today: dt.date,
+    known: Iterable[str] | None = None,
 ) -> tuple[list[Judged], list[WaiverRecord]]:
     """Applies waivers to findings that are `warn` or `fail`. One is valid to the end of its last day, in UTC.
 
     What could not be judged cannot be accepted, so errors and blocked checks stay as they are.
+
+    Args:
+        today: the day of the audit, in UTC.
+        known: the ids of every check there is, where `judged` may lack some.
     """
     by_id = {entry.spec.id: entry for entry in judged}
+    ids = None if known is None else set(known)
     waived: set[str] = set()
     records = []
     for waiver in waivers:
         entry = by_id.get(waiver.check)
-        if today > waiver.expires:
+        if ids is not None and waiver.check not in ids:
+            state = "unknown"
+        elif today > waiver.expires:
             state = "expired"
         elif entry is None:
             state = "not_run"
@@ -180,5 +191,8 @@ def waive(
             state = "unneeded"
         else:
             state = "not_applied"
-        records.append(WaiverRecord(waiver.check, waiver.reason, waiver.owner, waiver.expires.isoformat(), state))
+        left = (waiver.expires - today).days if state != "expired" else None
+        hint = nearest(waiver.check, ids or ()) if state == "unknown" else ""
+        expires = waiver.expires.isoformat()
+        records.append(WaiverRecord(waiver.check, waiver.reason, waiver.owner, expires, state, left, hint))
     return [Judged(e.spec, e.finding, e.spec.id in waived) for e in judged], records

@@ -8,6 +8,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
+from readiness.change import Comparison
+
 SCHEMA_VERSION = "1"
 
 COMPONENTS: Mapping[str, str] = {
@@ -20,12 +22,32 @@ COMPONENTS: Mapping[str, str] = {
 }
 """Component ids in the order of the report, with their names."""
 
+ON_DEMAND: Mapping[str, str] = {"scalability": "Scalability"}
+"""Components that exist only where there is something to judge: without it they have no row and cost no coverage."""
+
 CHECKLIST: Mapping[int, tuple[str, ...]] = {
     1: ("Redis Integration", "Security Headers", "Input Sanitization", "Monitoring", "Error Tracking"),
     2: ("Database Optimization", "Caching Strategy", "CDN Integration", "Load Balancing"),
     3: ("Microservices", "Container Orchestration", "Auto-scaling", "Database Sharding"),
 }
 """The deployment checklist: phase -> items. A check names the item that it is evidence for."""
+
+
+STACKS: Mapping[str, str] = {
+    "nginx": "nginx",
+    "kubernetes": "Kubernetes",
+    "express": "Express",
+    "node": "Node.js",
+    "fastapi": "FastAPI",
+    "django": "Django",
+    "python": "Python",
+    "mongosh": "mongosh",
+    "redis-cli": "redis-cli",
+}
+"""What a fix can be written for, with its name. FastAPI stands for every Starlette application."""
+
+RUNTIMES: Mapping[str, str] = {"express": "node", "fastapi": "python", "django": "python"}
+"""Frameworks and what they run on."""
 
 
 class Severity(StrEnum):
@@ -110,7 +132,12 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check in one audit. `unwaived_status` is what was found where a waiver replaced the status."""
+    """One check in one audit. `unwaived_status` is what was found where a waiver replaced the status.
+
+    `fix_for` is the key of `STACKS` that `fix` is written for, empty where it is for any. `exact_credit` is a warning's
+    share as a fraction, `41/43`; `credit` is rounded, and None under a waiver. `settings` holds what the configuration
+    changed of the values that the check is judged by.
+    """
 
     id: str
     component: str
@@ -131,6 +158,9 @@ class CheckResult:
     phase: int | None = None
     gain: Gain | None = None
     unwaived_status: Status | None = None
+    fix_for: str = ""
+    exact_credit: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +254,26 @@ class Gate:
     conditions: tuple[Condition, ...] = ()
 
 
+EXPIRES_SOON = 14
+"""Days before a waiver's end from which on every report says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaiverRecord:
-    """A waiver of the configuration and what it did: applied, expired, unneeded."""
+    """A waiver of the configuration and what it did.
+
+    `state`: applied; expired; unknown, where no such check exists; unneeded, where the check passes; not_applied, where
+    nothing was found that could be accepted; not_run. `days_left` counts from the day of the audit, in UTC: 0 on the
+    last day.
+    """
 
     check: str
     reason: str
     owner: str
     expires: str
     state: str
+    days_left: int | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +293,26 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """A figure that no check has as its result: of `subject`, one of a `group` that is shown together."""
+
+    group: str
+    subject: str
+    name: str
+    value: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier audit of the same service: published scores, overall and by component."""
+
+    started_at: str
+    score: float | None
+    components: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole result of an audit; every output format is made from this and nothing else."""
 
@@ -264,6 +325,7 @@ class Report:
     duration_seconds: float
     interrupted: bool
     incomplete: bool
+    allow_incomplete: bool = field(default=False, kw_only=True)
     score: float | None
     headline: int | None
     target_score: float
@@ -283,3 +345,7 @@ class Report:
     absences: Mapping[str, str]
     notices: tuple[str, ...]
     facts: Mapping[str, SystemRecord]
+    measurements: tuple[Measurement, ...] = ()
+    stack: Mapping[str, str] = field(default_factory=dict)  # what fixes were chosen for: key of STACKS -> evidence
+    history: tuple[Past, ...] = ()  # oldest first
+    comparison: Comparison | None = None  # with the report that --baseline names

@@ -181,7 +181,12 @@ def overall(
     scores = {
         id: entry.score or Fraction(0) for id, entry in components.items() if entry.state is not State.NOT_CONFIGURED
     }
-    best = {id: entry.upper_bound or Fraction(0) for id, entry in components.items()}
+    # What is not configured could still be perfect, unless nothing in it carries weight.
+    best = {
+        id: entry.upper_bound or Fraction(0)
+        for id, entry in components.items()
+        if entry.state is not State.NOT_CONFIGURED or entry.upper_bound is not None
+    }
     counted = [item for item in items if item.component in components]
     assessed = sum(item.weight for item in counted if item.status in ASSESSED)
     reachable = sum(item.weight for item in counted if item.status in COUNTED or item.status is Status.UNTESTED)

@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from readiness.model import Severity
 
-ComponentId = Literal["database", "caching", "security", "monitoring", "error_handling", "performance"]
+ComponentId = Literal["database", "caching", "security", "monitoring", "error_handling", "performance", "scalability"]
 Profile = Literal["web", "api", "internal"]
+Stack = Literal["nginx", "kubernetes", "express", "node", "fastapi", "django", "python"]
 Score = Annotated[float, Field(ge=0, le=10)]
 Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 def _path(value: str) -> str:
@@ -77,9 +79,33 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _namespace(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise ValueError("expected the name of a namespace: lower-case letters, digits and hyphens")
+    return value
+
+
+def _label_selector(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_./!=,() -]{1,500}", value):
+        raise ValueError("expected a label selector such as app=shop,tier!=batch")
+    return value
+
+
+def _day(value: Any) -> Any:
+    # pydantic would read a number as seconds since 1970, and a time of day invites the question whose midnight it is.
+    if isinstance(value, dt.datetime) or not isinstance(value, (dt.date, str)) or not _DAY.fullmatch(str(value)):
+        raise ValueError("expected a day such as 2027-01-31; it counts to its end, in UTC")
+    return value
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+LabelSelector = Annotated[str, AfterValidator(_label_selector)]
+Namespace = Annotated[str, AfterValidator(_namespace)]
 ServicePath = Annotated[str, AfterValidator(_path)]
 PathOrUrl = Annotated[str, AfterValidator(_path_or_url)]
 MongoURI = Annotated[SecretStr, _server("mongodb", "mongodb+srv", many=True)]
@@ -104,6 +130,9 @@ class HttpSettings(Section):
     writable: tuple[ServicePath, ...] = Field(default=(), description="may be sent bodies that cannot validate")
     slow_client_seconds: Annotated[float, Field(gt=0, le=120)] | None = Field(
         default=None, description="how long one connection may send its headers byte by byte; 20 is enough"
+    )
+    stack: tuple[Stack, ...] = Field(
+        default=(), description="what the service is made of, which fixes are written for; recognised when absent"
     )
 
 
@@ -133,6 +162,15 @@ class PrometheusSettings(Section):
     alertmanager: HttpUrl | None = None
 
 
+class KubernetesSettings(Section):
+    """One namespace of a cluster. In a pod without a kubeconfig, its service account is used."""
+
+    kubeconfig: Path | None = Field(default=None, description="$KUBECONFIG or ~/.kube/config when absent")
+    context: str | None = Field(default=None, min_length=1, description="the kubeconfig's current one when absent")
+    namespace: Namespace | None = Field(default=None, description="that of the context when absent")
+    selector: LabelSelector | None = Field(default=None, description="labels of the workloads; all of them when absent")
+
+
 class Expectations(Section):
     response_time_ms: Positive = 100
     database_query_ms: Positive = 50
@@ -141,18 +179,64 @@ class Expectations(Section):
 
 
 class LoadSettings(Section):
-    allow: bool = False
-    rate: Positive = 50
-    duration: Positive = 10
-    connections: Annotated[int, Field(gt=0, le=65_000)] = 50
+    """What may be sent beyond a light load of at most 200 requests at 25 a second, once `allow` is set.
+
+    The figures are ceilings for everything together, not for one step: no rate above `rate`, no more connections open
+    at the same time than `connections`, no request after `duration`. Less is sent where less is enough.
+    """
+
+    allow: bool = Field(default=False, description="permits load; --load does the same")
+    rate: Positive = Field(default=50, description="requests a second that become due at most")
+    duration: Positive = Field(default=10, description="seconds that all of it takes at most")
+    connections: Annotated[int, Field(gt=0, le=65_000)] = Field(default=50, description="open at the same time at most")
+
+
+FollowAnnounced = Literal["same-network", "listed", "never"]
 
 
 class Limits(Section):
-    request_seconds: Positive = 10
+    """Every ceiling of an audit: seconds, bytes, counts. The probes take theirs from here.
+
+    No answer is ever inflated, so there is no ceiling for decompressed bytes: what comes compressed is counted as sent.
+    """
+
+    connect_seconds: Positive = Field(default=3, description="for one connection")
+    handshake_seconds: Positive = Field(default=5, description="for one TLS handshake")
+    read_seconds: Positive = Field(default=10, description="between two parts of one answer")
+    request_seconds: Positive = Field(default=10, description="for one answer, from the connection to its last byte")
     probe_seconds: Positive = Field(default=30, description="for one probe, besides the window")
-    audit_seconds: Positive = 120
-    response_mb: Positive = 5
-    window_seconds: Positive = 3
+    audit_seconds: Positive = Field(default=120, description="for everything")
+    window_seconds: Positive = Field(default=3, description="between two readings of the same counters")
+    requests: Count = Field(
+        default=400, description="HTTP requests of one audit, besides those that load.allow permits"
+    )
+    response_mb: Positive = Field(default=5, description="for one HTTP answer")
+    header_kb: Annotated[float, Field(gt=0, le=96)] = Field(
+        default=64, description="for the headers of one HTTP answer"
+    )
+    headers: Count = Field(default=200, description="headers of one HTTP answer")
+    redirects: Annotated[int, Field(ge=0, le=10)] = Field(default=3, description="followed one after the other")
+    json_depth: Annotated[int, Field(gt=0, le=200)] = Field(default=50, description="for one document")
+    series: Count = Field(default=50_000, description="of one metrics endpoint")
+    reply_mb: Positive = Field(default=4, description="for one reply of a database or cache")
+    members: Annotated[int, Field(gt=0, le=50)] = Field(default=50, description="of a replica set that are read")
+    shards: Annotated[int, Field(gt=0, le=1000)] = Field(
+        default=16, description="of a Redis cluster that are contacted"
+    )
+    sentinels: Annotated[int, Field(gt=0, le=100)] = Field(default=5, description="that are asked")
+    follow_announced: FollowAnnounced = Field(
+        default="same-network",
+        description="which addresses that a server names are contacted: same-network: on the same kind of network "
+        "(loopback, private, public) as the configured ones; listed: those under `listed`; never: none",
+    )
+    listed: list[str] = Field(default=[], description="HOST:PORT of servers that may be contacted when announced")
+
+
+def _tolerance(value: Any) -> Any:
+    return {True: 0, False: None}[value] if isinstance(value, bool) else value
+
+
+Tolerance = Annotated[Score | None, BeforeValidator(_tolerance)]
 
 
 class ComponentSettings(Section):
@@ -165,6 +249,9 @@ class GateSettings(Section):
     components: dict[ComponentId, Score] = {}
     fail_on: Severity | None = None
     min_coverage: Annotated[float, Field(ge=0, le=100)] = 80
+    no_regression: Tolerance = Field(
+        default=None, description="points that a score may fall below that of --baseline; true is 0"
+    )
 
     @property
     def asked_for(self) -> bool:
@@ -183,7 +270,7 @@ class Attestation(Section):
     statement: str = Field(min_length=10, description="one sentence: what is in place, and where")
     evidence: HttpsUrl = Field(description="where a reader of the report can see it")
     owner: str = Field(min_length=1)
-    expires: dt.date
+    expires: Day
 
 
 class AttestationSettings(Section):
@@ -198,7 +285,12 @@ class WaiverSettings(Section):
     check: str
     reason: str = Field(min_length=3)
     owner: str = Field(min_length=1)
-    expires: dt.date
+    expires: Day
+
+
+class HistorySettings(Section):
+    file: Path | None = Field(default=None, description="record every audit in this SQLite file; --history")
+    keep: Count = Field(default=1000, description="audits of one service and environment; the oldest go")
 
 
 class Settings(Section):
@@ -211,6 +303,7 @@ class Settings(Section):
     mongodb: MongoDBSettings = MongoDBSettings()
     redis: RedisSettings = RedisSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     expectations: Expectations = Expectations()
     load: LoadSettings = LoadSettings()
     limits: Limits = Limits()
@@ -218,6 +311,7 @@ class Settings(Section):
     gate: GateSettings = GateSettings()
     attestations: AttestationSettings = AttestationSettings()
     waivers: tuple[WaiverSettings, ...] = ()
+    history: HistorySettings = HistorySettings()
     checks: dict[str, dict[str, Any]] = {}
     packs: tuple[Path, ...] = ()
 
@@ -230,8 +324,15 @@ class Settings(Section):
         raise LookupError(f"no section {wanted.__name__}")
 
     def given(self, key: str) -> bool:
-        """Whether the dotted key, such as `redis.url`, has a value; `a.b or a.c` asks for either."""
-        return any(self._value(each) not in (None, (), {}, "") for each in key.split(" or "))
+        """Whether the dotted key, such as `redis.url`, has a value; `a.b or a.c` asks for either, `and` for both.
+
+        What is switched off has none.
+        """
+        return any(all(map(self._has, each.split(" and "))) for each in key.split(" or "))
+
+    def _has(self, key: str) -> bool:
+        value = self._value(key)
+        return value is not False and value not in (None, (), {}, "")
 
     def _value(self, key: str) -> Any:
         value: Any = self

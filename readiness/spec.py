@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
+from readiness.budget import Budget
 from readiness.errors import PackError
 from readiness.facts.base import Facts
-from readiness.model import CHECKLIST, COMPONENTS, Finding, Severity, Status
+from readiness.model import CHECKLIST, COMPONENTS, ON_DEMAND, RUNTIMES, STACKS, Finding, Severity, Status
 from readiness.settings import Expectations, Limits, Section
 from readiness.window import Window
 
@@ -39,6 +41,7 @@ class Context:
     limits: Limits
     user_agent: str
     canary: str  # random per run: marks this audit's requests in the target's logs
+    budget: Budget = field(default_factory=lambda: Budget(Limits().requests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """One check. `title` and `explanation` come from its docstring, `inputs` and `settings` from its signature."""
+    """One check. `title` and `explanation` come from its docstring, `inputs` and `settings` from its signature.
+
+    `fixes` holds the fix for one stack each (a key of `STACKS`), in the author's order of preference; `fix` is what is
+    shown where none of them fits, written for `fix_for`, or for any stack where that is empty.
+    """
 
     id: str
     component: str
@@ -80,6 +87,18 @@ class CheckSpec:
     inputs: Mapping[str, Input]
     settings: Mapping[str, Parameter]
     source: str
+    fixes: Mapping[str, str] = field(default_factory=dict)
+    fix_for: str = ""
+
+    def fix_in(self, stack: Collection[str]) -> tuple[str, str]:
+        """The fix for a deployment in which `stack` was recognised, and the stack that it is written for."""
+        known = {*stack, *(RUNTIMES[name] for name in stack if name in RUNTIMES)}
+        related = {name for name, runtime in RUNTIMES.items() if runtime in known}
+        for wanted in (known, related):
+            for name, text in self.fixes.items():
+                if name in wanted:
+                    return text, name
+        return self.fix, self.fix_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +121,10 @@ def check(
     id: str,
     component: str,
     severity: str,
-    fix: str,
     effort: str,
     reference: str,
+    fix: str = "",
+    fixes: Mapping[str, str] | None = None,
     verify: str = "",
     requires: str | tuple[str, ...] = (),
     privilege: str = "",
@@ -120,9 +140,11 @@ def check(
 
     Args:
         id: `component.noun_phrase`; it never changes its meaning.
-        component: one of `readiness.model.COMPONENTS`.
+        component: one of `readiness.model.COMPONENTS` or `ON_DEMAND`.
         severity: critical, high, medium, low or info: what happens to users if this is wrong.
-        fix: what to do, ready to paste where possible.
+        fix: what to do, ready to paste where possible; the first of `fixes` where it is left out.
+        fixes: the same for one stack each: a key of `readiness.model.STACKS` -> text, which may be indented. A report
+            shows the first whose stack was recognised.
         effort: minutes, hours, days or weeks.
         reference: the URL of the source.
         verify: a command with which the reader can look for himself.
@@ -140,12 +162,13 @@ def check(
         source = _source(function)
         where = f"{source}: check {id!r}"
         _demand(ID.fullmatch(id) is not None, where, "an id is lower-case words joined by dots")
-        _demand(component in COMPONENTS, where, f"component must be one of {', '.join(COMPONENTS)}")
+        known = (*COMPONENTS, *ON_DEMAND)
+        _demand(component in known, where, f"component must be one of {', '.join(known)}")
         _demand(id.startswith(component + "."), where, f"the id must begin with {component}.")
         _demand(severity in list(Severity), where, f"severity must be one of {', '.join(Severity)}")
         _demand(effort in EFFORTS, where, f"effort must be one of {', '.join(EFFORTS)}")
         _demand(reference.startswith("https://"), where, "reference must be an https URL")
-        _demand(bool(fix), where, "a fix is missing")
+        general, texts, written_for = _fixes(fix, fixes or {}, where)
         _demand(phase is None or phase in CHECKLIST, where, "phase must be 1, 2 or 3")
         _demand(
             item is None or (phase is not None and item in CHECKLIST[phase]),
@@ -175,7 +198,7 @@ def check(
             severity=Severity(severity),
             title=title,
             explanation=explanation,
-            fix=fix,
+            fix=general,
             effort=effort,
             reference=reference,
             verify=verify,
@@ -189,11 +212,24 @@ def check(
             inputs=inputs,
             settings=settings,
             source=source,
+            fixes=texts,
+            fix_for=written_for,
         )
         setattr(function, ATTRIBUTE, spec)
         return function
 
     return decorate
+
+
+def _fixes(fix: str, fixes: Mapping[str, str], where: str) -> tuple[str, Mapping[str, str], str]:
+    """The general fix, those for one stack, and what the general one is written for: it may be the first of them."""
+    unknown = sorted(set(fixes) - set(STACKS))
+    _demand(not unknown, where, f"fixes are for {', '.join(STACKS)}, not {', '.join(unknown)}")
+    texts = {name: textwrap.dedent(text).strip() for name, text in fixes.items()}
+    _demand(all(texts.values()), where, "a fix is empty")
+    _demand(bool(fix or texts), where, "a fix is missing")
+    written_for = "" if fix else next(iter(texts))
+    return fix or texts[written_for], types.MappingProxyType(texts), written_for
 
 
 def probe(

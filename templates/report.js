@@ -63,6 +63,39 @@
     block.after(button);
   }
 
+  // One form filters one list: the findings, or all checks. Groups without a hit go, groups that fold open.
+  const keys = ["severity", "component", "status"];
+  const lists = all("form.filters").map((form) => {
+    const rows = all(form.dataset.of);
+    const groups = Array.from(new Set(rows.map((row) => row.closest("[data-group]")))).filter(Boolean);
+    const folds = groups.filter((group) => group.tagName === "DETAILS");
+    let before = null; // which groups were open before somebody filtered
+    const filter = () => {
+      const wanted = new FormData(form);
+      const text = wanted.get("text").trim().toLowerCase();
+      const active = Boolean(text) || keys.some((key) => wanted.get(key));
+      let shown = 0;
+      for (const row of rows) {
+        const fits = keys.every((key) => !wanted.get(key) || row.dataset[key] === wanted.get(key));
+        row.hidden = !(fits && (!text || row.textContent.toLowerCase().includes(text)));
+        shown += row.hidden ? 0 : 1;
+      }
+      for (const group of groups) group.hidden = !rows.some((row) => !row.hidden && group.contains(row));
+      if (active && !before) before = folds.map((group) => group.open);
+      folds.forEach((group, index) => {
+        if (active) group.open = true;
+        else if (before) group.open = before[index];
+      });
+      if (!active) before = null;
+      const what = `${form.dataset.what}${rows.length === 1 ? "" : "s"}`;
+      form.querySelector("output").textContent = shown === rows.length ? `${shown} ${what}` : `${shown} of ${rows.length} ${what}`;
+    };
+    form.addEventListener("input", filter);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    filter();
+    return { form, rows, filter };
+  });
+
   const reveal = () => {
     let id = "";
     try {
@@ -72,32 +105,15 @@
     }
     const target = id && document.getElementById(id);
     if (!target) return;
-    if (target.tagName === "DETAILS") target.open = true;
-    if (target.tagName === "TR" && target.hidden && form) {
-      form.reset();
-      filter();
+    for (const { form, rows, filter } of lists) {
+      if (target.hidden && rows.includes(target)) {
+        form.reset();
+        filter();
+      }
     }
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
     target.scrollIntoView();
   };
-
-  const form = document.querySelector(".filters");
-  const rows = all("table.all tbody tr");
-  const filter = () => {
-    const wanted = new FormData(form);
-    const text = wanted.get("text").trim().toLowerCase();
-    let shown = 0;
-    for (const row of rows) {
-      const fits = ["status", "component", "severity"].every((key) => !wanted.get(key) || row.dataset[key] === wanted.get(key));
-      row.hidden = !(fits && (!text || row.textContent.toLowerCase().includes(text)));
-      shown += row.hidden ? 0 : 1;
-    }
-    form.querySelector("output").textContent = shown === rows.length ? `${shown} checks` : `${shown} of ${rows.length} checks`;
-  };
-  if (form) {
-    form.addEventListener("input", filter);
-    form.addEventListener("submit", (event) => event.preventDefault());
-    filter();
-  }
 
   window.addEventListener("hashchange", reveal);
   reveal();

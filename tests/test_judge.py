@@ -211,3 +211,18 @@ def test_waivers_last_to_the_end_of_their_day_and_never_unblock() -> None:
     assert apply("database.up", "2030-01-31") == ([Status.WAIVED, Status.BLOCKED], "applied")
     assert apply("database.up", "2030-02-01") == ([Status.FAIL, Status.BLOCKED], "expired")
     assert apply("database.below", "2030-01-01") == ([Status.FAIL, Status.BLOCKED], "not_applied")
+
+
+def test_a_waiver_says_how_long_it_holds_and_which_check_it_may_mean() -> None:
+    def broken(disk: Disk) -> Finding:
+        return failed("broken")
+
+    judged = list(run(make("database.up", fine), make("database.other", broken)).values())
+    waivers = [
+        WaiverSettings(check=check, reason="accepted", owner="me", expires=dt.date(2030, 1, 31))
+        for check in ("database.up", "database.other", "database.oter", "database.later")
+    ]
+    _, records = waive(judged, waivers, dt.date(2030, 1, 31), ["database.up", "database.other", "database.later"])
+    assert [record.state for record in records] == ["unneeded", "applied", "unknown", "not_run"]
+    assert [record.days_left for record in records] == [0, 0, 0, 0]
+    assert [record.hint for record in records] == ["", "", "did you mean 'database.other'?", ""]

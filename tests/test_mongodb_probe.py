@@ -24,7 +24,8 @@ from readiness.probes.mongodb import mongodb, operation_ms
 from readiness.probes.mongodb_client import client_options
 from readiness.probes.mongodb_connect import Forbidden, permit
 from readiness.probes.mongodb_member import without_own
-from readiness.probes.mongodb_target import FOLLOWS, Address, network, target
+from readiness.probes.mongodb_target import Address, target
+from readiness.probes.network import refusal, widest
 from readiness.settings import Limits, MongoDBSettings
 from readiness.spec import Context
 from readiness.window import Window
@@ -115,14 +116,30 @@ def test_a_uri_that_is_none_is_not_quoted() -> None:
     ],
 )
 def test_networks(addresses: list[str], kind: str) -> None:
-    assert network(addresses) == kind
+    assert widest(addresses) == kind
 
 
-def test_announcements_lead_nowhere_else() -> None:
-    assert FOLLOWS["loopback"] == {"loopback"}
-    assert FOLLOWS["private"] == {"private", "loopback"}
-    assert FOLLOWS["public"] == {"public"}
-    assert not FOLLOWS["special"]
+@pytest.mark.parametrize(
+    ("limits", "announced", "configured", "followed"),
+    [
+        ({}, "loopback", {"loopback"}, True),
+        ({}, "private", {"private"}, True),
+        ({}, "public", {"public"}, True),
+        ({}, "loopback", {"private"}, False),
+        ({}, "private", {"public"}, False),
+        ({}, "loopback", {"public"}, False),
+        ({}, "public", {"private"}, False),
+        ({}, "special", {"special"}, False),
+        ({"follow_announced": "never"}, "private", {"private"}, False),
+        ({"follow_announced": "listed"}, "private", {"private"}, False),
+        ({"follow_announced": "listed", "listed": ["db-2:27017"]}, "private", {"loopback"}, True),
+        ({"follow_announced": "listed", "listed": ["db-2:27017"]}, "special", {"loopback"}, False),
+    ],
+)
+def test_announcements_lead_nowhere_else(
+    limits: dict[str, object], announced: str, configured: set[str], followed: bool
+) -> None:
+    assert (refusal(Limits.model_validate(limits), "db-2:27017", announced, configured) == "") is followed
 
 
 @pytest.mark.parametrize(
@@ -154,7 +171,7 @@ def test_addresses() -> None:
 
 def test_the_login_comes_from_the_uri_and_little_else() -> None:
     found = asyncio.run(
-        target("mongodb://u:p%40ss@h1:1,h2/shop?readPreference=secondary&maxPoolSize=9&compressors=zlib")
+        target("mongodb://u:p%40ss@h1:1,h2/shop?readPreference=secondary&maxPoolSize=9&compressors=zlib", Limits())
     )
     assert found.password == "p@ss"
     assert dict(found.credentials) == {"authSource": "shop"}

@@ -229,6 +229,11 @@ def test_unconfigured_components_lower_coverage_but_not_the_score() -> None:
     assert entry.overall.coverage == HALF
 
 
+def test_what_is_not_configured_and_weighs_nothing_lowers_no_upper_bound() -> None:
+    entry = Scoreboard([item("high", "pass"), item("info", "untested", component="caching")], {})
+    assert (entry.overall.score, entry.overall.upper_bound, entry.overall.coverage) == (10, 10, 1)
+
+
 def test_a_gain_that_a_ceiling_hides_names_the_check_to_fix_first() -> None:
     checks = [item("critical", "fail"), item("low", "fail"), *(item("high", "pass", n) for n in range(9))]
     gain = Scoreboard(checks, {}).gain(checks[1])

@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, maybe, not_applicable, passed, show, untested, warn, worst
 from readiness.facts.redis import Master, Node, RedisFacts
 
+from . import _fixes
 from ._common import expendable, size
 
 _REPLICATION = "https://valkey.io/topics/replication/"
@@ -22,7 +23,7 @@ _PLATFORMS = ("MemoryDB", "Upstash")
     severity="high",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="REPLICAOF PRIMARY_HOST 6379  # on a second server, with the same configuration file",
+    fixes=_fixes.REPLICA,
     effort="hours",
     reference=_REPLICATION,
     verify="redis-cli -u $REDIS_URL INFO replication",
@@ -173,7 +174,7 @@ def link(redis: RedisFacts, *, most_seconds: int = 10) -> Finding:
     severity="medium",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET repl-backlog-size 64mb  # after looking at the network and the replica's disk",
+    fixes=_fixes.BACKLOG,
     effort="hours",
     reference=_REPLICATION,
     verify="redis-cli -u $REDIS_URL INFO replication | grep ^slave",
@@ -203,7 +204,7 @@ def lag(redis: RedisFacts, *, good: int = 2, bad: int = 10) -> Finding:
     severity="low",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET repl-backlog-size 64mb",
+    fixes=_fixes.BACKLOG,
     effort="minutes",
     reference=_REPLICATION,
     verify="redis-cli -u $REDIS_URL INFO stats | grep sync_",
@@ -231,7 +232,7 @@ def full_syncs(redis: RedisFacts) -> Finding:
     severity="low",
     requires="caching.reach.connect",
     privilege="+config|get",
-    fix="CONFIG SET min-replicas-to-write 1",
+    fixes=_fixes.MIN_REPLICAS,
     effort="minutes",
     reference=_REPLICATION,
     verify="redis-cli -u $REDIS_URL CONFIG GET min-replicas-to-write",
@@ -258,7 +259,7 @@ def min_replicas(redis: RedisFacts) -> Finding:
     severity="medium",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="redis-cli -h REPLICA CONFIG SET maxmemory 2gb; CONFIG SET maxmemory-policy allkeys-lru; CONFIG REWRITE",
+    fixes=_fixes.DRIFT,
     effort="minutes",
     reference=_REPLICATION,
     verify="redis-cli -h REPLICA INFO memory | grep maxmemory",

@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, maybe, passed, scaled, show, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
 from ._common import MEGABYTE, expendable, size
 
 _CLIENTS = "https://valkey.io/topics/clients/"
@@ -18,7 +19,7 @@ _CLIENTS = "https://valkey.io/topics/clients/"
     severity="high",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxclients 20000  # and a pool of bounded size in every instance of the application",
+    fixes=_fixes.CLIENTS,
     effort="minutes",
     reference=_CLIENTS,
     verify="redis-cli -u $REDIS_URL INFO clients",
@@ -66,7 +67,7 @@ def rejected(redis: RedisFacts) -> Finding:
     severity="medium",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="const redis = new Redis(url)  // once a process, at start: not once a request",
+    fixes=_fixes.ONE_CLIENT,
     effort="hours",
     reference=_CLIENTS,
     verify="redis-cli -u $REDIS_URL INFO stats | grep total_connections_received  # twice",
@@ -119,7 +120,7 @@ def blocked(redis: RedisFacts) -> Finding:
     severity="low",
     requires="caching.reach.connect",
     privilege="+info +client|list",
-    fix="CONFIG SET client-output-buffer-limit 'normal 64mb 16mb 60'  # and read less at once: no unbounded LRANGE",
+    fixes=_fixes.BUFFERS,
     effort="hours",
     reference=_CLIENTS,
     verify="redis-cli -u $REDIS_URL INFO clients | grep max_output_buffer",
@@ -148,7 +149,7 @@ def buffers(redis: RedisFacts) -> Finding:
     severity="low",
     requires="caching.reach.connect",
     privilege="+config|get",
-    fix="CONFIG SET tcp-keepalive 300",
+    fixes=_fixes.KEEPALIVE,
     effort="minutes",
     reference=_CLIENTS,
     verify="redis-cli -u $REDIS_URL CONFIG GET tcp-keepalive",

@@ -7,6 +7,8 @@ from typing import Any
 from readiness.api import Finding, check, failed, passed, untested, warn
 from readiness.facts.cache_fallback import Attempt, CacheFallbackFacts
 
+from . import _fixes
+
 
 @check(
     id="caching.local.fallback",
@@ -14,7 +16,7 @@ from readiness.facts.cache_fallback import Attempt, CacheFallbackFacts
     severity="medium",
     phase=2,
     item="Caching Strategy",
-    fix="try { return await redis.get(key) } catch { return null }  // a cache that is away is a miss, within 1 s",
+    fixes=_fixes.FALLBACK,
     effort="hours",
     reference="https://learn.microsoft.com/en-us/azure/architecture/patterns/cache-aside",
     verify="curl -si $URL_OF_THE_INSTANCE_WITHOUT_CACHE",

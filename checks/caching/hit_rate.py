@@ -7,6 +7,8 @@ from readiness.facts.cache_use import CacheUseFacts
 from readiness.facts.load import LatencyFacts
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
+
 
 @check(
     id="caching.hit_rate.window",
@@ -17,7 +19,7 @@ from readiness.facts.redis import RedisFacts
     expectation="cache_hit_rate",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="await redis.set(key, value, 'EX', 3600)  // longer times to live, normalised keys, warmed at deploy",
+    fixes=_fixes.LONGER,
     effort="days",
     reference="https://valkey.io/commands/info/",
     verify="redis-cli -u $REDIS_URL INFO stats | grep keyspace_  # twice: (hits2-hits1) / all lookups between",

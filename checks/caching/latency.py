@@ -7,6 +7,8 @@ from typing import Any
 from readiness.api import Finding, check, failed, not_applicable, passed, scaled, show, untested, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
+
 _LATENCY = "https://valkey.io/topics/latency/"
 _HOUR, _DAY = 3600, 86_400
 
@@ -87,7 +89,7 @@ def p99(redis: RedisFacts, *, good_us: float = 1000, bad_us: float = 5000) -> Fi
     severity="medium",
     requires="caching.reach.connect",
     privilege="+slowlog|get",
-    fix="SCAN 0 MATCH user:* COUNT 500  # instead of KEYS; HSCAN and SSCAN instead of HGETALL and SMEMBERS",
+    fixes=_fixes.SCAN,
     effort="days",
     reference="https://valkey.io/commands/slowlog-get/",
     verify="redis-cli -u $REDIS_URL SLOWLOG GET 10",
@@ -116,7 +118,7 @@ def slowlog(redis: RedisFacts, *, most: int = 10, longest_ms: float = 100) -> Fi
     severity="low",
     requires="caching.reach.connect",
     privilege="+latency|latest +config|get",
-    fix="CONFIG SET latency-monitor-threshold 100",
+    fixes=_fixes.LATENCY_MONITOR,
     effort="minutes",
     reference="https://valkey.io/topics/latency-monitor/",
     verify="redis-cli -u $REDIS_URL LATENCY LATEST",

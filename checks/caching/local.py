@@ -21,6 +21,7 @@ from readiness.facts.delivery import DeliveryFacts
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import AppCache, ServiceFacts
 
+from . import _fixes
 from ._stores import reported, store_of
 
 _ASIDE = "https://learn.microsoft.com/en-us/azure/architecture/best-practices/caching"
@@ -58,7 +59,7 @@ def _own(redis: RedisFacts | None, service: ServiceFacts | None) -> AppCache | F
     severity="high",
     phase=1,
     item="Redis Integration",
-    fix="const cache = new Redis(process.env.REDIS_URL)  // instead of new Map(), with the same keys and times to live",
+    fixes=_fixes.SHARED,
     effort="days",
     reference=_ASIDE,
     verify=_VERIFY,
@@ -98,7 +99,7 @@ def shared(redis: RedisFacts | None, service: ServiceFacts | None, delivery: Del
     severity="medium",
     phase=1,
     item="Redis Integration",
-    fix="const cache = new Redis(process.env.REDIS_URL)  // it outlives the process",
+    fixes=_fixes.SHARED,
     effort="days",
     reference=_ASIDE,
     verify=_VERIFY,
@@ -124,7 +125,7 @@ def persistent(redis: RedisFacts | None, service: ServiceFacts | None) -> Findin
     id="caching.local.ttl",
     component="caching",
     severity="medium",
-    fix="new NodeCache({stdTTL: 300})",
+    fixes=_fixes.BOUNDED,
     effort="minutes",
     reference=_NODE_CACHE,
     verify=_VERIFY,
@@ -149,7 +150,7 @@ def ttl(redis: RedisFacts | None, service: ServiceFacts | None) -> Finding:
     id="caching.local.limit",
     component="caching",
     severity="high",
-    fix="new LRUCache({max: 10_000})",
+    fixes=_fixes.BOUNDED,
     effort="minutes",
     reference="https://www.npmjs.com/package/lru-cache",
     verify=_VERIFY,
@@ -176,7 +177,7 @@ def limit(redis: RedisFacts | None, service: ServiceFacts | None) -> Finding:
     id="caching.local.eviction",
     component="caching",
     severity="medium",
-    fix="new LRUCache({max: 10_000})  // least recently used goes first",
+    fixes=_fixes.BOUNDED,
     effort="minutes",
     reference=_EVICTION,
     verify=_VERIFY,
@@ -205,7 +206,7 @@ def eviction(redis: RedisFacts | None, service: ServiceFacts | None) -> Finding:
     id="caching.local.cleanup",
     component="caching",
     severity="low",
-    fix="new NodeCache({stdTTL: 300, checkperiod: 60})",
+    fixes=_fixes.CLEANUP,
     effort="minutes",
     reference=_NODE_CACHE,
     verify=_VERIFY,
@@ -232,7 +233,7 @@ def cleanup(redis: RedisFacts | None, service: ServiceFacts | None) -> Finding:
     id="caching.local.statistics",
     component="caching",
     severity="low",
-    fix="app.get('/health', (req, res) => res.json({cache: {store: 'memory', ...cache.getStats()}}))",
+    fixes=_fixes.STATISTICS,
     effort="hours",
     reference=_NODE_CACHE,
     verify=_VERIFY,
@@ -262,7 +263,7 @@ def statistics(redis: RedisFacts | None, service: ServiceFacts | None) -> Findin
     phase=2,
     item="Caching Strategy",
     expectation="cache_hit_rate",
-    fix="cache.set(key, value, 3600)  // longer times to live, normalised keys, warmed at start",
+    fixes=_fixes.LONGER,
     effort="days",
     reference=_ASIDE,
     verify=_VERIFY,

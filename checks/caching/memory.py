@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
 from ._common import MEGABYTE, queue_commands_seen, size
 
 _VERIFY = "redis-cli -u $REDIS_URL INFO memory | grep -E 'maxmemory|used_memory:'"
@@ -20,7 +21,7 @@ _EVICTION = "https://valkey.io/topics/lru-cache/"
     phase=1,
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory 2gb  # three quarters of the host's or container's memory; then CONFIG REWRITE",
+    fixes=_fixes.LIMIT,
     effort="minutes",
     reference=_EVICTION,
     verify=_VERIFY,
@@ -48,7 +49,7 @@ def limit(redis: RedisFacts) -> Finding:
     severity="high",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory 4gb  # or shorter times to live, smaller values, more shards",
+    fixes=_fixes.MORE_MEMORY,
     effort="hours",
     reference=_EVICTION,
     verify=_VERIFY,
@@ -84,7 +85,7 @@ def headroom(redis: RedisFacts) -> Finding:
     phase=1,
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory-policy allkeys-lru  # noeviction for queues and sessions, on a server of their own",
+    fixes=_fixes.EVICT,
     effort="minutes",
     reference=_EVICTION,
     verify="redis-cli -u $REDIS_URL INFO memory | grep maxmemory_policy",
@@ -134,7 +135,7 @@ def _noeviction(redis: RedisFacts, more: dict[str, Any]) -> Finding:
     severity="medium",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory 4gb  # the working set does not fit; or shorter times to live",
+    fixes=_fixes.MORE_MEMORY,
     effort="hours",
     reference=_EVICTION,
     verify="redis-cli -u $REDIS_URL INFO stats | grep evicted_keys  # twice",
@@ -171,7 +172,7 @@ def evictions(redis: RedisFacts, *, most_a_minute: float = 0.01) -> Finding:
     phase=1,
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory-policy allkeys-lru  # or more memory, where nothing may be evicted",
+    fixes=_fixes.EVICT,
     effort="minutes",
     reference=_EVICTION,
     verify="redis-cli -u $REDIS_URL INFO errorstats | grep OOM",
@@ -202,7 +203,7 @@ def oom_errors(redis: RedisFacts) -> Finding:
     severity="low",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET activedefrag yes  # below a ratio of 1: the server is being swapped out, give the host memory",
+    fixes=_fixes.DEFRAGMENT,
     effort="minutes",
     reference="https://valkey.io/topics/memory-optimization/",
     verify="redis-cli -u $REDIS_URL MEMORY DOCTOR",
@@ -232,7 +233,7 @@ def fragmentation(redis: RedisFacts, *, ratio_at_most: float = 1.4, bytes_at_lea
     severity="low",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="CONFIG SET maxmemory 6gb  # at most three quarters of the host: saving needs room for what changes meanwhile",
+    fixes=_fixes.HOST_SHARE,
     effort="minutes",
     reference="https://valkey.io/topics/admin/",
     verify="redis-cli -u $REDIS_URL INFO memory | grep -E 'maxmemory:|total_system_memory:'",

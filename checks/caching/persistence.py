@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, maybe, not_applicable, passed, show, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
 from ._common import expendable
 
 _PERSISTENCE = "https://valkey.io/topics/persistence/"
@@ -31,7 +32,7 @@ def snapshots(redis: RedisFacts) -> bool:
     severity="medium",
     requires="caching.reach.connect",
     privilege="+info +config|get",
-    fix="CONFIG SET appendonly yes; CONFIG SET appendfsync everysec; CONFIG REWRITE",
+    fixes=_fixes.APPEND_ONLY,
     effort="minutes",
     reference=_PERSISTENCE,
     verify="redis-cli -u $REDIS_URL INFO persistence; redis-cli -u $REDIS_URL CONFIG GET save",
@@ -107,7 +108,7 @@ def last_save(redis: RedisFacts, *, good_hours: float = 24, bad_hours: float = 4
     severity="low",
     requires="caching.reach.connect",
     privilege="+info +config|get",
-    fix="CONFIG SET appendfsync everysec",
+    fixes=_fixes.FSYNC,
     effort="minutes",
     reference=_PERSISTENCE,
     verify="redis-cli -u $REDIS_URL CONFIG GET appendfsync",

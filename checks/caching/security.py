@@ -7,6 +7,8 @@ from typing import Any
 from readiness.api import Finding, check, failed, not_applicable, passed, show, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
+
 _SECURITY = "https://valkey.io/topics/security/"
 _DAY = 86_400
 
@@ -17,7 +19,7 @@ _DAY = 86_400
     severity="critical",
     phase=1,
     requires="caching.reach.connect",
-    fix="ACL SETUSER app on >$PASSWORD ~app:* +@all -@dangerous -@admin; ACL SETUSER default off; ACL SAVE",
+    fixes=_fixes.USERS,
     effort="hours",
     reference=_SECURITY,
     verify="redis-cli -h HOST -p 6379 PING  # without a password: NOAUTH is the right answer",

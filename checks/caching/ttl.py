@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, not_applicable, passed, show, untested, warn
 from readiness.facts.redis import RedisFacts
 
+from . import _fixes
 from .warmth import NOT_SET
 
 
@@ -18,7 +19,7 @@ from .warmth import NOT_SET
     item="Caching Strategy",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="await redis.set(key, value, 'EX', 3600)  // EX on every write",
+    fixes=_fixes.EXPIRE,
     effort="hours",
     reference="https://valkey.io/commands/expire/",
     verify="redis-cli -u $REDIS_URL INFO keyspace",
@@ -51,7 +52,7 @@ def coverage(redis: RedisFacts, *, at_least: float = 0.90, none_below: float = 0
     severity="low",
     requires="caching.reach.connect",
     privilege="+scan +ttl %R~<patterns>",
-    fix="const ttl = 3600 * (0.9 + 0.2 * Math.random())  // jitter: what was written together must not expire together",
+    fixes=_fixes.JITTER,
     effort="hours",
     reference="https://valkey.io/commands/ttl/",
     verify="redis-cli -u $REDIS_URL TTL user:1",

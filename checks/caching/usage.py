@@ -12,6 +12,7 @@ from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes
 from ._common import used_commands
 from ._stores import reported, store_of
 
@@ -24,7 +25,7 @@ from ._stores import reported, store_of
     item="Redis Integration",
     requires="caching.reach.connect",
     privilege="+info +client|list",
-    fix="const cache = new Redis(process.env.REDIS_URL)  // instead of new Map(), with the same keys and times to live",
+    fixes=_fixes.SHARED,
     effort="days",
     reference="https://valkey.io/commands/client-list/",
     verify="for n in 1 2; do redis-cli -u $REDIS_URL INFO stats | grep ^keyspace; curl -so /dev/null $URL; done",

@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, check, failed, not_applicable, passed, show, untested, warn
 from readiness.facts.redis import KeySample, RedisFacts, Sample
 
+from . import _fixes
 from ._common import size
 
 _SCAN = "+scan +ttl +memory|usage %R~<patterns>"
@@ -21,7 +22,7 @@ NOT_SET = "set redis.warm_keys, such as {'user:*': 1, 'product:*': 1}"
     item="Caching Strategy",
     requires="caching.reach.connect",
     privilege=_SCAN,
-    fix="await redis.set(`product:${p.id}`, JSON.stringify(p), 'EX', 3600)  // for each hot entity, at deploy",
+    fixes=_fixes.WARM,
     effort="hours",
     reference="https://valkey.io/commands/scan/",
     verify="redis-cli -u $REDIS_URL --scan --pattern 'user:*' | head -1000 | wc -l",

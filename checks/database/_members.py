@@ -5,16 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from readiness.api import Finding, maybe, not_applicable, untested, worst
+from readiness.api import Finding, Status, maybe, not_applicable, untested, worst
 from readiness.facts.mongodb import MongoFacts, MongoMember, ReplicaConfig, ReplicaStatus
+from readiness.facts.mongodb_server import Collection, ConnectionGroup
 
 REACH = "database.reach.connect"
 MONITOR = "clusterMonitor"
+OPEN_FILES = 22184
+"""The id of mongod's own complaint about its limit of open files."""
+TOOLS = (
+    "mongosh", "MongoDB Compass", "mongodb_exporter", "readiness", "mongodump", "mongorestore", "mongoexport",
+    "mongostat", "mongotop", "MongoDB Automation", "MongoDB Monitoring", "MongoDB Backup", "pbm",
+)  # fmt: skip
+"""How the connections of tools are named."""
+GUIDE = "https://github.com/mongodb/agent-skills/blob/main/skills/mongodb-connection/SKILL.md"
+"""MongoDB's own guide to connection options, which differs from common recipes here and there."""
 
 
 def each(mongo: MongoFacts, judge: Callable[[MongoMember], Finding]) -> Finding:
     """The verdict over every member that holds data and answered: the worst decides."""
     return worst({member.address: judge(member) for member in mongo.readable}, what="members")
+
+
+def collections(mongo: MongoFacts, judge: Callable[[Collection], Finding]) -> Finding:
+    """The verdict over the busiest collections of every member: the worst decides."""
+    found: dict[str, Finding] = {}
+    for member in mongo.readable:
+        for collection in member.collections:
+            finding = judge(collection)
+            known = found.setdefault(collection.name, finding)
+            found[collection.name] = max(known, finding, key=lambda one: GRAVITY[one.status])
+    return worst(found, what="collections") if found else not_applicable("there is no collection yet", collections=0)
+
+
+GRAVITY = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2}
+
+
+def applications(groups: Iterable[ConnectionGroup]) -> list[ConnectionGroup]:
+    """The groups of connections that are neither the deployment's own nor those of tools."""
+    return [group for group in groups if not group.internal and not group.app.startswith(TOOLS)]
 
 
 def standalone(mongo: MongoFacts) -> Finding | None:

@@ -28,6 +28,7 @@ DOCUMENTDB_END_OF_LIFE = {"3.6": dt.date(2026, 3, 30)}
 """The same for Amazon DocumentDB, whose releases have dates of their own."""
 
 ZLIB_CVE = "CVE-2025-14847"
+ZLIB_SOURCE = "https://nvd.nist.gov/vuln/detail/CVE-2025-14847"
 ZLIB_FIXED = {
     "8.2": (8, 2, 3),
     "8.0": (8, 0, 17),

@@ -11,7 +11,8 @@ FILL_CREDIT = 0.9
 """A busy server keeps its cache at 80 %: by itself that is hardly a finding."""
 
 
-def _other_engine(mongo: MongoFacts) -> Finding | None:
+def other_engine(mongo: MongoFacts) -> Finding | None:
+    """Not applicable where no member has WiredTiger, whose cache this is about."""
     engines = {member.gauges.engine for member in mongo.readable}
     if "wiredTiger" in engines:
         return None
@@ -43,7 +44,7 @@ def fill(
     WiredTiger begins to evict at 80 % used or 5 % dirty, and lets the threads of clients do it at 95 % or 20 %; from
     then on every operation pays. Being around 80 % is the steady state of a busy server, so that alone costs little.
     """
-    if (other := _other_engine(mongo)) is not None:
+    if (other := other_engine(mongo)) is not None:
         return other
 
     def judge(member: MongoMember) -> Finding:
@@ -79,7 +80,7 @@ def app_evictions(mongo: MongoFacts, *, bad: float = 100) -> Finding:
 
     Counted over the window: when the eviction threads cannot keep up, operations evict pages themselves and stall.
     """
-    if (other := _other_engine(mongo)) is not None:
+    if (other := other_engine(mongo)) is not None:
         return other
 
     def judge(member: MongoMember) -> Finding:
@@ -107,7 +108,7 @@ def size(mongo: MongoFacts, *, at_most: float = 0.6) -> Finding:
     Compressed pages are cached once more by the file system, and connections and sorts need memory outside the cache.
     The default is half of what is left above 1 GB; in a container its limit counts, not the host.
     """
-    if (other := _other_engine(mongo)) is not None:
+    if (other := other_engine(mongo)) is not None:
         return other
 
     def judge(member: MongoMember) -> Finding:

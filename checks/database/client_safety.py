@@ -6,8 +6,9 @@ from readiness.api import Finding, check, failed, not_applicable, passed, untest
 from readiness.facts.mongodb import MongoFacts
 from readiness.facts.mongodb_client import ClientOptionsFacts
 
+from . import _fixes
 from ._members import listed
-from ._tables import ZLIB_CVE, vulnerable
+from ._tables import ZLIB_CVE, ZLIB_FIXED, ZLIB_SOURCE, series, vulnerable
 
 NEEDS_URI = "needs mongodb.app_uri in the configuration: options alone do not say it"
 
@@ -18,6 +19,7 @@ NEEDS_URI = "needs mongodb.app_uri in the configuration: options alone do not sa
     severity="medium",
     effort="minutes",
     fix="Remove retryWrites=false and retryReads=false from the application's URI",
+    fixes=_fixes.RETRY,
     reference="https://www.mongodb.com/docs/manual/core/retryable-writes/",
     verdicts=("pass", "warn"),
     verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'retry'",
@@ -49,6 +51,7 @@ def retry(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     severity="high",
     effort="minutes",
     fix="Remove w from the application's URI, or set w=majority",
+    fixes=_fixes.WRITE_CONCERN,
     reference="https://www.mongodb.com/docs/manual/reference/write-concern/",
     verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'w='",
 )
@@ -74,16 +77,19 @@ def write_concern(client: ClientOptionsFacts) -> Finding:
     severity="info",
     effort="minutes",
     fix="Use compressors=zstd,snappy in the URI, and net.compression.compressors: snappy,zstd in mongod.conf",
+    fixes=_fixes.COMPRESSORS,
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#compression-options",
     verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'compressors'",
 )
 def compressors(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding:
     """Traffic to the database is compressed, and not with zlib on a server that it endangers.
 
-    zstd and snappy save bandwidth at little cost. zlib is judged only together with the version of the server: versions
-    before the fix of CVE-2025-14847 disclose memory to whomever speaks zlib. On a local network none is fine too.
+    zstd and snappy save bandwidth at little cost. Common recipes say zlib; servers before the fix of CVE-2025-14847
+    disclose memory to whomever speaks zlib, without a login, so it is judged only together with the version of the
+    server, and earns nothing on an old one. On a local network no compression is fine too.
     """
-    chosen, expected = client.compressors, "zstd or snappy"
+    chosen = client.compressors
+    expected = f"zstd or snappy; zlib only on a server with the fix of {ZLIB_CVE} ({ZLIB_SOURCE})"
     text = ", ".join(chosen) or "none"
     if not chosen:
         return warn("traffic is not compressed", observed=text, expected=expected)
@@ -93,11 +99,11 @@ def compressors(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding
         return untested("needs mongodb.uri in the configuration: whether zlib is safe depends on the server's version")
     old = [member.version for member in mongo.readable if vulnerable(member.version)]
     if old:
-        message = f"zlib with a server of version {old[0]}, which has {ZLIB_CVE}"
-        return failed(message, observed=text, expected=expected)
-    return passed(
-        f"traffic is compressed with {text}", observed=text, expected=f"{expected}, or zlib on a fixed server"
-    )
+        fixed = ZLIB_FIXED.get(series(old[0]))
+        remedy = f"fixed in {'.'.join(map(str, fixed))}" if fixed else "without a fix in its series"
+        message = f"zlib with a server of version {old[0]}, which has {ZLIB_CVE}, {remedy}"
+        return failed(message, observed=text, expected=expected, evidence={"source": ZLIB_SOURCE})
+    return passed(f"traffic is compressed with {text}", observed=text, expected=expected)
 
 
 @check(
@@ -106,6 +112,7 @@ def compressors(client: ClientOptionsFacts, mongo: MongoFacts | None) -> Finding
     severity="high",
     effort="hours",
     fix="Add tls=true and tlsCAFile to the URI, and remove tlsInsecure and tlsAllowInvalid...",
+    fixes=_fixes.TLS,
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#tls-options",
     verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'tls'",
 )
@@ -160,6 +167,7 @@ def auth(client: ClientOptionsFacts) -> Finding:
     severity="low",
     effort="minutes",
     fix="Add appName=<service> to the application's URI",
+    fixes=_fixes.APP_NAME,
     reference="https://www.mongodb.com/docs/manual/reference/connection-string-options/#mongodb-urioption-urioption.appName",
     verdicts=("pass", "warn"),
     verify="tr '?&' '\\n' <<< \"$APP_MONGODB_URI\" | grep -i 'appName'",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, passed, scaled, warn
+from readiness.api import Finding, check, maybe, not_applicable, passed, scaled, show, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember
-from readiness.facts.mongodb_server import ConnectionGroup
 
-from ._members import MONITOR, REACH, counted, each, listed
-
-TOOLS = ("mongosh", "MongoDB Compass", "mongodb_exporter", "readiness", "mongodump", "MongoDB Automation", "mongotop")
+from . import _fixes
+from ._members import MONITOR, OPEN_FILES, REACH, applications, counted, each, listed
+from ._pools import OBSERVED
 
 
 @check(
@@ -32,7 +31,9 @@ def headroom(mongo: MongoFacts, *, good: float = 0.6, bad: float = 0.8) -> Findi
     def judge(member: MongoMember) -> Finding:
         current, left = member.gauges.connections, member.gauges.connections_left
         what = f"use of {current + left} connections"
-        return scaled(current / max(1, current + left), good=good, bad=bad, what=what, unit="%")
+        evidence = {"active connections": maybe(lambda: member.gauges.connections_active), "open connections": current}
+        evidence["available connections"] = left
+        return scaled(current / max(1, current + left), good=good, bad=bad, what=what, unit="%", evidence=evidence)
 
     return each(mongo, judge)
 
@@ -47,6 +48,7 @@ def headroom(mongo: MongoFacts, *, good: float = 0.6, bad: float = 0.8) -> Findi
     privilege=MONITOR,
     effort="hours",
     fix="Create one MongoClient a process and share it; raise maxIdleTimeMS",
+    fixes=_fixes.ONE_CLIENT,
     verify='mongosh "$MONGODB_URI" --eval "db.serverStatus().connections.totalCreated"  # twice',
     reference="https://www.mongodb.com/docs/manual/administration/connection-pool-overview/",
 )
@@ -100,6 +102,7 @@ def memory(mongo: MongoFacts, *, good: float = 0.10, bad: float = 0.25, mb_each:
     privilege=MONITOR,
     effort="hours",
     fix="Share one MongoClient in each process of the application, and set appName in its URI",
+    fixes=_fixes.ONE_CLIENT,
     verify='mongosh "$MONGODB_URI" --eval "db.currentOp(true).inprog.map(o => [o.appName, o.client])"',
     reference="https://www.mongodb.com/docs/manual/reference/operator/aggregation/currentOp/",
     verdicts=("pass", "warn"),
@@ -111,15 +114,17 @@ def app_pool(mongo: MongoFacts) -> Finding:
     the two monitoring connections of a client, as far as a login tells them apart. No client at all is also what a
     deployment looks like just after its start, or one that scales to zero.
     """
-    groups = [group for member in mongo.readable for group in member.connections if _of_an_application(group)]
+    groups = [group for member in mongo.readable for group in applications(member.connections)]
     expected = "an application with more than one connection a host"
     if not groups:
         return warn("no application is connected", observed="no client", expected=expected)
     hosts: dict[tuple[str, str], int] = {}
     for group in groups:
         name = group.app or group.driver
-        hosts[name, group.host] = hosts.get((name, group.host), 0) + (group.logged_in or group.connections)
-    evidence = {f"{name} on {host}": f"{count} connections" for (name, host), count in list(hosts.items())[:20]}
+        hosts[name, group.host] = hosts.get((name, group.host), 0) + group.pool
+    evidence = {
+        f"{name} on {host}": f"{count} connections {OBSERVED}" for (name, host), count in list(hosts.items())[:20]
+    }
     single = [name for (name, _), count in hosts.items() if count < 2]
     observed = f"{counted(sum(hosts.values()), 'connection')} from {counted(len(hosts), 'client')}"
     if len(single) == len(hosts):
@@ -129,5 +134,37 @@ def app_pool(mongo: MongoFacts) -> Finding:
     return passed(message, observed=observed, expected=expected, evidence=evidence)
 
 
-def _of_an_application(group: ConnectionGroup) -> bool:
-    return not group.internal and not group.app.startswith(TOOLS)
+@check(
+    id="database.conn.os_limits",
+    component="database",
+    severity="medium",
+    requires=REACH,
+    privilege=MONITOR,
+    effort="minutes",
+    fix="LimitNOFILE=64000 in the unit of mongod (or --ulimit nofile=64000:64000 for a container), and restart it",
+    verify='mongosh "$MONGODB_URI" --eval "db.adminCommand({getLog: \'startupWarnings\'}).log"',
+    reference="https://www.mongodb.com/docs/manual/reference/ulimit/",
+    verdicts=("pass", "warn"),
+)
+def os_limits(mongo: MongoFacts) -> Finding:
+    """The operating system lets mongod open as many files as the load may need.
+
+    Each connection takes a file descriptor, and so does each collection and index. mongod compares its limit with what
+    it recommends when it starts, and its complaint stays until the next start; its own words decide. The number of
+    connections that it accepts follows from the same limit.
+    """
+    if mongo.platform != "self_managed":
+        return not_applicable("the platform sets the limits of its servers", platform=mongo.platform)
+
+    def judge(member: MongoMember) -> Finding:
+        expected = "no complaint about open files"
+        complaint = next((entry for entry in member.startup_warnings if entry.id == OPEN_FILES), None)
+        if complaint is None:
+            return passed("mongod does not complain of its limit of open files", observed="none", expected=expected)
+        limit, wanted = maybe(lambda: complaint.current), maybe(lambda: complaint.recommended)
+        if limit is None or wanted is None:
+            return warn("the limit of open files is too low for mongod", observed="too low", expected=expected)
+        message = f"{show(limit)} open files are allowed, mongod asks for {show(wanted)}"
+        return warn(message, observed=show(limit, "open files"), expected=f"at least {show(wanted)}")
+
+    return each(mongo, judge)

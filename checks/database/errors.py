@@ -6,7 +6,7 @@ from readiness.api import Finding, check, failed, maybe, passed, scaled, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember
 from readiness.facts.mongodb_server import HOUSEKEEPING
 
-from ._members import MONITOR, REACH, counted, each, listed, quiet
+from ._members import MONITOR, OPEN_FILES, REACH, counted, each, listed, quiet
 
 LEAST_COMMANDS = 100
 NO_ACCESS_CONTROL = 22120
@@ -93,11 +93,12 @@ def startup_warnings(mongo: MongoFacts) -> Finding:
     """mongod itself has nothing to complain of.
 
     At its start mongod checks its machine: limits of files, its user, memory settings, access control. The advice
-    differs between versions, so the server's own words count; they stay until the next start.
+    differs between versions, so the server's own words count; they stay until the next start. The limit of open files
+    is left to database.conn.os_limits.
     """
 
     def judge(member: MongoMember) -> Finding:
-        warnings = [entry for entry in member.startup_warnings if entry.severity != "I"]
+        warnings = [entry for entry in member.startup_warnings if entry.severity != "I" and entry.id != OPEN_FILES]
         if not warnings:
             return passed("no warning at the start", observed="none", expected="none")
         evidence = {str(entry.id): entry.message for entry in warnings[:10]}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from readiness.api import Finding, Status, check, failed, maybe, not_applicable, passed, scaled, show, warn, worst
+from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, warn, worst
 from readiness.facts.mongodb import MongoFacts, MongoMember
 from readiness.facts.mongodb_server import Collection, Index
 
-from ._members import MONITOR, REACH, each, listed, quiet
+from . import _fixes
+from ._members import MONITOR, REACH, collections, each, listed, quiet
 
 LEAST_DOCUMENTS = 100
 LEAST_QUERIES = 100
@@ -25,6 +26,7 @@ LEAST_QUERIES = 100
     privilege=MONITOR,
     effort="hours",
     fix='Run the slow queries with .explain("executionStats"), and index the fields that they filter and sort by',
+    fixes=_fixes.EXPLAIN,
     verify='mongosh "$MONGODB_URI" --eval "db.serverStatus().metrics.queryExecutor"  # twice',
     reference="https://www.mongodb.com/docs/manual/tutorial/evaluate-operation-performance/",
 )
@@ -61,6 +63,7 @@ def targeting(mongo: MongoFacts, *, good: float = 10, bad: float = 1000) -> Find
     privilege=MONITOR,
     effort="hours",
     fix="Create an index for the queries of the collections that database.index.collscan_by_collection names",
+    fixes=_fixes.SCANS,
     verify='mongosh "$MONGODB_URI" --eval "db.serverStatus().metrics.queryExecutor.collectionScans"  # twice',
     reference="https://www.mongodb.com/docs/manual/reference/command/serverStatus/#mongodb-serverstatus-serverstatus.metrics.queryExecutor.collectionScans",
 )
@@ -91,6 +94,7 @@ def collscan(mongo: MongoFacts, *, good: float = 0.005, bad: float = 0.05) -> Fi
     privilege=MONITOR,
     effort="hours",
     fix="db.<collection>.createIndex({...}) for the filter; db.setProfilingLevel(1, {slowms: 100}) shows the filter",
+    fixes=_fixes.SCANS,
     verify='mongosh "$MONGODB_URI" --eval "db.<collection>.aggregate([{\\$collStats: {queryExecStats: {}}}])"',
     reference="https://www.mongodb.com/docs/manual/reference/operator/aggregation/collStats/",
 )
@@ -104,18 +108,7 @@ def collscan_by_collection(
     server, so a nightly job shows too; a server that is younger than an hour is judged as if it were an hour old.
     """
     expected = f"no scan above {small} documents"
-    findings: dict[str, Finding] = {}
-    for member in mongo.readable:
-        for collection in member.collections:
-            finding = _scans(collection, expected, small, large, per_hour)
-            known = findings.setdefault(collection.name, finding)
-            findings[collection.name] = max(known, finding, key=lambda each: _GRAVITY[each.status])
-    if not findings:
-        return not_applicable("there is no collection yet", collections=0)
-    return worst(findings, what="collections")
-
-
-_GRAVITY = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2}
+    return collections(mongo, lambda collection: _scans(collection, expected, small, large, per_hour))
 
 
 def _scans(collection: Collection, expected: str, small: int, large: int, per_hour: float) -> Finding:
@@ -138,6 +131,7 @@ def _scans(collection: Collection, expected: str, small: int, large: int, per_ho
     privilege=MONITOR,
     effort="hours",
     fix="db.<collection>.hideIndex('<name>'), wait a week, then db.<collection>.dropIndex('<name>')",
+    fixes=_fixes.UNUSED,
     verify='mongosh "$MONGODB_URI" --eval "db.<collection>.aggregate([{\\$indexStats: {}}])"  # on every member',
     reference="https://www.mongodb.com/docs/manual/reference/operator/aggregation/indexStats/",
     verdicts=("pass", "warn"),
@@ -197,6 +191,7 @@ def _candidates(mongo: MongoFacts) -> Mapping[str, list[tuple[int, float]]]:
     privilege=MONITOR,
     effort="hours",
     fix="db.<collection>.hideIndex('<shorter index>'), wait a week, then db.<collection>.dropIndex(...)",
+    fixes=_fixes.UNUSED,
     verify='mongosh "$MONGODB_URI" --eval "db.<collection>.getIndexes()"',
     reference="https://www.mongodb.com/docs/manual/core/indexes/index-types/index-compound/#index-prefixes",
     verdicts=("pass", "warn"),
@@ -266,3 +261,35 @@ def count(mongo: MongoFacts, *, good: int = 10, bad: int = 30) -> Finding:
         verdict = passed if len(indexes) <= good else warn if len(indexes) <= bad else failed
         findings[name] = verdict(f"{len(indexes)} indexes", observed=show(len(indexes)), expected=expected)
     return worst(findings, what="collections")
+
+
+@check(
+    id="database.index.in_memory_sort",
+    component="database",
+    severity="low",
+    phase=2,
+    item="Database Optimization",
+    requires=REACH,
+    privilege=MONITOR,
+    effort="hours",
+    fix="Extend the index of the query by the sorted field: fields of equality first, then the sort, then ranges",
+    verify='mongosh "$MONGODB_URI" --eval "db.serverStatus().metrics.operation.scanAndOrder"  # twice',
+    reference="https://www.mongodb.com/docs/manual/tutorial/sort-results-with-indexes/",
+)
+def in_memory_sort(mongo: MongoFacts, *, good: float = 0.01, bad: float = 0.10) -> Finding:
+    """Results come sorted out of an index.
+
+    A sort without an index collects all matches in memory, up to 100 MB, before the first one goes out. Counted over
+    the window, against queries; a member with fewer than a hundred queries is not judged, because the set's own sort
+    too.
+    """
+
+    def judge(member: MongoMember) -> Finding:
+        did = member.activity
+        if did.queries < LEAST_QUERIES:
+            return quiet(f"fewer than {LEAST_QUERIES} queries", member.window_seconds)
+        share = min(1.0, did.memory_sorts / did.queries)
+        what = f"share of {did.queries} queries that sort in memory"
+        return scaled(share, good=good, bad=bad, what=what, unit="%")
+
+    return each(mongo, judge)

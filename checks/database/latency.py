@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
 
 from readiness.api import Expectations, Finding, check, failed, passed, scaled, show, warn, worst
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
+from . import _fixes
 from ._members import MONITOR, REACH, each, quiet
 
 LEAST_OPERATIONS = 30
+LEAST_FOR_A_PERCENTILE = 100
+HALVED_FROM = 2048
 
 
 @check(
@@ -47,6 +51,7 @@ def ping(mongo: MongoFacts, *, good: float = 5, bad: float = 50) -> Finding:
     privilege=MONITOR,
     effort="days",
     fix="Find the slow operations with db.setProfilingLevel(1, {slowms: 100}), and give them indexes",
+    fixes=_fixes.PROFILE,
     verify='mongosh "$MONGODB_URI" --eval "db.serverStatus().opLatencies"',
     reference="https://www.mongodb.com/docs/manual/reference/command/serverStatus/#oplatencies",
 )
@@ -87,6 +92,56 @@ def _averages(member: MongoMember) -> dict[str, float]:
 
 
 @check(
+    id="database.latency.op_p95",
+    component="database",
+    severity="medium",
+    requires=REACH,
+    privilege=MONITOR,
+    effort="days",
+    fix="Find the slow operations with db.setProfilingLevel(1, {slowms: 100}), and give them indexes",
+    verify='mongosh "$MONGODB_URI" --eval "db.serverStatus({opLatencies: {histograms: true}}).opLatencies"  # twice',
+    reference="https://www.mongodb.com/docs/manual/reference/operator/aggregation/collStats/#latencystats-document",
+)
+def op_p95(mongo: MongoFacts, *, good: float = 100, bad: float = 250) -> Finding:
+    """Nineteen of twenty reads and writes are fast on the server too.
+
+    From the server's own histograms over the quiet window; a mean hides the slow ones. The buckets are coarse, each up
+    to twice as wide as the one before, so the percentile is a range and its lower bound is judged. Reads and writes are
+    taken by themselves, each only where there were a hundred; commands are left out, because heartbeats are most of
+    them.
+    """
+    findings = {}
+    expected = f"at most {show(good, 'ms')}"
+    for member in mongo.readable:
+        kinds = {"reads": member.activity.reads_histogram, "writes": member.activity.writes_histogram}
+        for name, buckets in kinds.items():
+            if sum(buckets.values()) < LEAST_FOR_A_PERCENTILE:
+                continue
+            low, high = _percentile(buckets, 0.95)
+            observed = f"{show(low)} to {show(high, 'ms')}"
+            verdict = passed if low <= good else warn if low <= bad else failed
+            message = f"the 95th percentile of {name} is {observed}"
+            findings[f"{member.address} {name}"] = verdict(message, observed=observed, expected=expected)
+    if not findings:
+        what = f"fewer than {LEAST_FOR_A_PERCENTILE} reads and as few writes"
+        return quiet(what, mongo.readable[0].window_seconds)
+    return worst(findings, what="kinds of operations")
+
+
+def _percentile(buckets: Mapping[int, int], share: float) -> tuple[float, float]:
+    """The bounds in milliseconds of the bucket that holds the percentile; the buckets are in microseconds."""
+    wanted, seen, low = share * sum(buckets.values()), 0, 0
+    for low in sorted(buckets):
+        seen += buckets[low]
+        if seen >= wanted:
+            break
+    # Up to 2048 the bounds double; from there on each power of two is halved once.
+    power = low & (low - 1) == 0
+    high = 2 * low if low < HALVED_FROM else low * 3 // 2 if power else low * 4 // 3
+    return low / 1000, max(high, 2) / 1000
+
+
+@check(
     id="database.latency.long_ops",
     component="database",
     severity="medium",
@@ -94,6 +149,7 @@ def _averages(member: MongoMember) -> dict[str, float]:
     privilege=MONITOR,
     effort="hours",
     fix="Look at the operation with db.currentOp({secs_running: {$gte: 10}}), and give its query a maxTimeMS",
+    fixes=_fixes.LONG_OPERATIONS,
     verify='mongosh "$MONGODB_URI" --eval "db.currentOp({active: true, secs_running: {\\$gte: 10}}).inprog.length"',
     reference="https://www.mongodb.com/docs/manual/reference/operator/aggregation/currentOp/",
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, maybe, passed, scaled, show, warn, worst
+from readiness.api import Finding, check, failed, maybe, passed, scaled, show, untested, warn, worst
 from readiness.facts.mongodb import MongoFacts, MongoMember, ReplicaMember
 
+from . import _fixes
 from ._members import MONITOR, REACH, by_name, config, each, listed, standalone, status
 
 PRIMARY, SECONDARY, STARTUP, ARBITER, STARTUP2, DOWN = 1, 2, 0, 7, 5, 8
@@ -159,15 +160,18 @@ def _behind(primary: MongoMember, secondary: MongoMember | None, entry: ReplicaM
     privilege=MONITOR,
     effort="minutes",
     fix="db.adminCommand({replSetResizeOplog: 1, size: <MB>, minRetentionHours: 48}) on every member",
+    fixes=_fixes.OPLOG,
     verify='mongosh "$MONGODB_URI" --eval "rs.printReplicationInfo()"',
     reference="https://www.mongodb.com/docs/manual/core/replica-set-oplog/#oplog-window",
 )
-def oplog_window(mongo: MongoFacts, *, good_hours: float = 48, bad_hours: float = 24, full: float = 0.9) -> Finding:
+def oplog_window(
+    mongo: MongoFacts, *, good_hours: float = 48, bad_hours: float = 24, full: float = 0.9, young_hours: float = 1
+) -> Finding:
     """A member may be away for two days and still catch up.
 
     The oplog keeps the last writes; a member that was away for longer has to copy everything anew. An oplog that is not
     full yet is projected to its size at the pace so far, so a young set is not blamed for its age: the projection alone
-    is a warning at most.
+    is a warning at most, and in the first hour, when the pace is that of the first import, not even that.
     """
     if (alone := standalone(mongo)) is not None:
         return alone
@@ -184,6 +188,8 @@ def oplog_window(mongo: MongoFacts, *, good_hours: float = 48, bad_hours: float 
         expected = f"at least {show(good_hours, 'hours')}"
         if hours >= good_hours:
             return passed(message, observed=observed, expected=expected)
+        if projected and span < young_hours:
+            return untested(f"the oplog began {span * 60:.0f} minutes ago: too young to tell for how long it lasts")
         verdict = failed if hours < bad_hours and not projected else warn
         return verdict(message, observed=observed, expected=expected)
 
@@ -198,6 +204,7 @@ def oplog_window(mongo: MongoFacts, *, good_hours: float = 48, bad_hours: float 
     privilege=MONITOR,
     effort="minutes",
     fix='db.adminCommand({setDefaultRWConcern: 1, defaultWriteConcern: {w: "majority"}}); replace the arbiter',
+    fixes=_fixes.DEFAULT_WRITE_CONCERN,
     verify='mongosh "$MONGODB_URI" --eval "db.adminCommand({getDefaultRWConcern: 1})"',
     reference="https://www.mongodb.com/docs/manual/reference/mongodb-defaults/#default-write-concern",
 )

@@ -7,6 +7,7 @@ import ipaddress
 from readiness.api import Finding, check, failed, maybe, passed, show, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
+from . import _fixes
 from ._members import MONITOR, REACH, by_name, config, counted, listed, standalone
 
 PRIMARY = 1
@@ -20,6 +21,7 @@ PRIMARY = 1
     privilege=MONITOR,
     effort="minutes",
     fix="c = rs.conf(); c.members[1].priority = 1; rs.reconfig(c)",
+    fixes=_fixes.PRIORITIES,
     verify='mongosh "$MONGODB_URI" --eval "rs.conf().members.map(m => [m.host, m.priority])"',
     reference="https://www.mongodb.com/docs/manual/tutorial/adjust-replica-set-member-priority/",
     verdicts=("pass", "fail"),
@@ -46,6 +48,7 @@ def priorities(mongo: MongoFacts, *, at_least: int = 2) -> Finding:
     privilege=MONITOR,
     effort="minutes",
     fix="c = rs.conf(); c.writeConcernMajorityJournalDefault = true; rs.reconfig(c)",
+    fixes=_fixes.JOURNAL,
     verify='mongosh "$MONGODB_URI" --eval "rs.conf().writeConcernMajorityJournalDefault"',
     reference="https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.writeConcernMajorityJournalDefault",
     verdicts=("pass", "fail"),
@@ -70,6 +73,7 @@ def journal_majority(mongo: MongoFacts) -> Finding:
     requires=REACH,
     effort="hours",
     fix="c = rs.conf(); c.members[0].host = 'db1.example.com:27017'; rs.reconfig(c), one member at a time",
+    fixes=_fixes.HOSTNAMES,
     verify='mongosh "$MONGODB_URI" --eval "db.hello().hosts"',
     reference="https://www.mongodb.com/docs/manual/tutorial/change-hostnames-in-a-replica-set/",
 )
@@ -77,7 +81,9 @@ def hostnames(mongo: MongoFacts) -> Finding:
     """Members have names that every client can resolve.
 
     Drivers connect to the addresses that the set announces, not to those of the URI. With localhost among them only
-    clients on the same machine work, and an IP address cannot move.
+    clients on the same machine work, and an IP address cannot move. Where all members are on loopback and the audit
+    found them there, the set is one machine by design and no client can come from elsewhere: a warning, since such a
+    set can never be reached, or moved, without new names.
     """
     if (alone := standalone(mongo)) is not None:
         return alone
@@ -91,6 +97,9 @@ def hostnames(mongo: MongoFacts) -> Finding:
         elif address is not None:
             addresses.append(host)
     observed, expected = listed(hosts), "host names"
+    if local and len(local) == len(hosts) and all(member.loopback for member in mongo.readable):
+        message = f"the whole set is on loopback, out of reach of other machines: {listed(local)}"
+        return warn(message, observed=observed, expected=expected)
     if local:
         return failed(f"only this machine can reach {listed(local)}", observed=observed, expected=expected)
     if addresses:

@@ -7,6 +7,7 @@ import ipaddress
 from readiness.api import Finding, check, failed, maybe, not_applicable, passed, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember, MongoTls
 
+from . import _fixes
 from ._members import MONITOR, REACH, each, listed
 
 OLD_PROTOCOLS = ("SSLv3", "TLSv1", "TLSv1.1")
@@ -27,6 +28,7 @@ OWN_DATABASES = ("local", "config", "admin")
     requires=REACH,
     effort="hours",
     fix="Create users, set security.authorization: enabled in mongod.conf, and restart member by member",
+    fixes=_fixes.USERS,
     verify='mongosh "mongodb://HOST:27017" --eval "db.adminCommand({listDatabases: 1, nameOnly: true})"',
     reference="https://www.mongodb.com/docs/manual/tutorial/enable-authentication/",
     verdicts=("pass", "fail"),
@@ -156,6 +158,7 @@ def bind(mongo: MongoFacts) -> Finding:
     requires=REACH,
     effort="minutes",
     fix='db.createUser({user: "readiness", pwd: passwordPrompt(), roles: [{role: "clusterMonitor", db: "admin"}]})',
+    fixes=_fixes.AUDITOR,
     verify='mongosh "$MONGODB_URI" --eval "db.runCommand({connectionStatus: 1, showPrivileges: 1})"',
     reference="https://www.mongodb.com/docs/manual/reference/built-in-roles/#mongodb-authrole-clusterMonitor",
     verdicts=("pass", "warn"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, not_applicable, passed, scaled, show, warn
+from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, untested, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember
+from readiness.facts.mongodb_server import Collection
 
-from ._members import MONITOR, REACH, each
+from ._members import MONITOR, REACH, collections, each
 
-TERABYTE = 1024**4
+GIGABYTE, TERABYTE = 1024**3, 1024**4
 
 
 @check(
@@ -65,6 +66,72 @@ def engine(mongo: MongoFacts) -> Finding:
         return passed(f"the storage engine is {name}", observed=name, expected=expected)
 
     return each(mongo, judge)
+
+
+@check(
+    id="database.storage.fragmentation",
+    component="database",
+    severity="low",
+    requires=REACH,
+    privilege=MONITOR,
+    effort="hours",
+    fix="db.runCommand({compact: '<collection>'}) on one secondary after the other, then on the old primary",
+    verify='mongosh "$MONGODB_URI" --eval "db.<collection>.stats().freeStorageSize"',
+    reference="https://www.mongodb.com/docs/manual/reference/command/compact/",
+    verdicts=("pass", "warn"),
+)
+def fragmentation(mongo: MongoFacts, *, at_most: float = 0.5, from_gb: float = 1) -> Finding:
+    """Files of collections are not mostly empty.
+
+    After mass deletions WiredTiger keeps the space for later writes, and gives it back only when compacted. Less than a
+    gigabyte is not worth it: in small files half is empty as a rule. Among the busiest fifty collections.
+    """
+
+    def judge(collection: Collection) -> Finding:
+        share = collection.free_bytes / max(1, collection.storage_bytes)
+        size = show(collection.storage_bytes / GIGABYTE, "GB")
+        observed, expected = f"{share:.0%} of {size} unused", f"at most {at_most:.0%} unused, from {from_gb:g} GB on"
+        wasted = share > at_most and collection.storage_bytes >= from_gb * GIGABYTE
+        return (warn if wasted else passed)(observed, observed=observed, expected=expected)
+
+    return collections(mongo, judge)
+
+
+@check(
+    id="database.storage.backup_hint",
+    component="database",
+    severity="high",
+    requires=REACH,
+    privilege="find on admin.pbmBackups",
+    effort="days",
+    fix="Run Percona Backup for MongoDB on a schedule, or snapshots of the volumes, and restore one every quarter",
+    verify="pbm status",
+    reference="https://www.mongodb.com/docs/manual/core/backups/",
+)
+def backup_hint(mongo: MongoFacts, *, good_hours: float = 24, bad_hours: float = 72) -> Finding:
+    """There is a backup of today.
+
+    A replica is none: it repeats a wrong deletion within a second. Seen from the database are only backups that leave
+    a trace in it: a copy under way (the backup cursor is open), or the records of Percona Backup, of which the time of
+    the last finished one is read where the account may. Snapshots, Atlas and mongodump leave none, so that their
+    absence is never held against anybody, and never counted as a backup either.
+    """
+    expected = f"finished at most {good_hours:g} hours ago"
+    if any(maybe(lambda each=member: each.gauges.backup_cursor_open) for member in mongo.readable):  # type: ignore[misc]
+        return passed("a backup is being taken now", observed="a backup cursor is open", expected=expected)
+    records = [member.backups for member in mongo.readable if member.backups.pbm]
+    if not records:
+        return untested("no backup can be seen from within the database; a replica is none")
+    finished = [maybe(lambda each=record: each.last_done) for record in records]  # type: ignore[misc]
+    times = [time for time in finished if time is not None]
+    if not times:
+        if any(maybe(lambda each=record: (each.last_done,)) for record in records):  # type: ignore[misc]
+            return failed("Percona Backup has never finished one", observed="none finished", expected=expected)
+        return untested("Percona Backup keeps records here: grant find on admin.pbmBackups to have their age judged")
+    hours = (mongo.now - max(times)).total_seconds() / 3600
+    message, observed = f"the last backup was finished {hours:.0f} hours ago", f"{hours:.1f} hours ago"
+    verdict = passed if hours <= good_hours else warn if hours <= bad_hours else failed
+    return verdict(message, observed=observed, expected=expected)
 
 
 @check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from readiness.api import Finding, check, failed, not_applicable, passed, warn
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
+from . import _fixes
 from ._members import MONITOR, REACH, each
 from ._tables import (
     AS_OF,
@@ -101,6 +102,7 @@ def cve(mongo: MongoFacts) -> Finding:
     privilege=MONITOR,
     effort="minutes",
     fix='db.adminCommand({setFeatureCompatibilityVersion: "<version>", confirm: true})',
+    fixes=_fixes.FEATURE_VERSION,
     verify='mongosh "$MONGODB_URI" --eval "db.adminCommand({getParameter: 1, featureCompatibilityVersion: 1})"',
     reference="https://www.mongodb.com/docs/manual/reference/command/setFeatureCompatibilityVersion/",
     verdicts=("pass", "warn"),

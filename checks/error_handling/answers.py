@@ -12,6 +12,7 @@ from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes, _fixes_protocol
 from ._errors import errors
 
 
@@ -20,7 +21,7 @@ from ._errors import errors
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="app.options('/{*path}', (req, res) => res.set('Allow', 'GET, HEAD, OPTIONS').status(204).end())",
+    fixes=_fixes_protocol.OPTIONS,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-options",
     verify="curl -si -X OPTIONS https://HOST/",
@@ -55,7 +56,7 @@ _RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset", "rateli
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="res.set('Retry-After', '5').status(503).json({code: 'unavailable', message: 'try again in 5 s'})",
+    fixes=_fixes.RETRY_AFTER,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-retry-after",
     verify="curl -si https://HOST/ | grep -i retry-after",
@@ -123,7 +124,7 @@ _PAGES: Mapping[str, re.Pattern[str]] = {
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="app.use((req, res) => res.status(404).json({code: 'not_found'}));  // nginx: error_page 404 /404.html;",
+    fixes=_fixes.FRAMEWORK_PAGE,
     effort="hours",
     reference="https://owasp.org/www-project-web-security-testing-guide/latest/"
     "4-Web_Application_Security_Testing/08-Testing_for_Error_Handling/01-Testing_For_Improper_Error_Handling",

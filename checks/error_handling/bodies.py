@@ -8,6 +8,7 @@ from readiness.api import Finding, check, failed, passed, untested, warn, worst
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 
+from . import _fixes_protocol
 from ._errors import PAGE, described, is_json, serves_programs
 
 _NO_WRITABLE = "set http.writable to paths that may be sent bodies which cannot validate"
@@ -19,8 +20,7 @@ _BEHIND = "every path of http.writable asks for a credential first; set http.hea
     component="error_handling",
     severity="high",
     requires="error_handling.reach.http",
-    fix="app.use((err, req, res, next) => err.type === 'entity.parse.failed'\n"
-    "  ? res.status(400).json({code: 'bad_json', message: 'the body is not valid JSON'}) : next(err))",
+    fixes=_fixes_protocol.BAD_JSON,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-400-bad-request",
     verify="curl -si -X POST -H 'Content-Type: application/json' -d '{\"a\": ' https://HOST/WRITABLE",
@@ -59,7 +59,7 @@ def _malformed(http: HttpFacts, answer: Exchange) -> Finding:
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="if (!req.is('application/json')) return res.status(415).json({code: 'media_type', message: 'send JSON'})",
+    fixes=_fixes_protocol.MEDIA_TYPE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-415-unsupported-media-type",
     verify="curl -si -X POST -H 'Content-Type: application/xml' -d '<a' https://HOST/WRITABLE",
@@ -91,7 +91,7 @@ def _media_type(answer: Exchange) -> Finding:
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="client_max_body_size 1m;  # nginx. Express: express.json({limit: '100kb'})",
+    fixes=_fixes_protocol.TOO_LARGE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-413-content-too-large",
     verify="head -c 1572864 /dev/zero | curl -si -X POST -H 'Content-Type: application/json' --data-binary @- "

@@ -10,6 +10,7 @@ from readiness.api import Finding, check, failed, passed, untested, warn, worst
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts, seen
 
+from . import _fixes
 from ._errors import beginning, errors, is_json
 
 _LOOK_AT = 16_384  # enough for any trace; a bound on what a hostile page can cost
@@ -44,6 +45,7 @@ _MESSAGE = re.compile(
     component="error_handling",
     severity="critical",
     fix="NODE_ENV=production, and an error handler of your own that logs the error and answers {code, message, id}",
+    fixes=_fixes.LEAK,
     effort="hours",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Error_Handling_Cheat_Sheet.html",
     verify="curl -s 'https://HOST/%E0%A4%A'",
@@ -88,7 +90,7 @@ _ID_HEADERS = (
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="add_header X-Request-Id $request_id always;  # and the same id in the body: {code, message, requestId}",
+    fixes=_fixes.REQUEST_ID,
     effort="hours",
     reference="https://www.w3.org/TR/trace-context-2/",
     verify="curl -si https://HOST/no-such-path | grep -i request-id",
@@ -130,7 +132,7 @@ def _id(answer: Exchange) -> tuple[str, str | None]:
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="return res.status(err.status ?? 500).json({code, message})  // not res.json({success: false})",
+    fixes=_fixes.STATUS_CODES,
     effort="days",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-status-codes",
     verify="curl -si https://HOST/ENDPOINT",

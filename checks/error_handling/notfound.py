@@ -8,6 +8,7 @@ from readiness.api import Finding, check, failed, not_applicable, passed, untest
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 
+from . import _fixes
 from ._errors import OUTSIDE, PAGE, PROBLEM, described, errors, is_json, keys, serves_programs, unknown_for_programs
 
 _GONE = (404, 410)
@@ -18,7 +19,7 @@ _GONE = (404, 410)
     component="error_handling",
     severity="high",
     requires="error_handling.reach.http",
-    fix="app.use('/api', (req, res) => res.status(404).json({code: 'not_found', message: 'no such resource'}))",
+    fixes=_fixes.NOT_FOUND,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-404-not-found",
     verify="curl -si -H 'Accept: application/json' https://HOST/no-such-path",
@@ -56,7 +57,7 @@ def notfound_status(http: HttpFacts) -> Finding:
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="res.status(404).type('application/problem+json').json({type: 'about:blank', title: 'Not Found', status: 404})",
+    fixes=_fixes.NOT_FOUND,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9457",
     verify="curl -si -H 'Accept: application/json' https://HOST/api/no-such-path",
@@ -103,7 +104,7 @@ _BY_THE_EDGE = (400, 413, 414, 431, 502, 503, 504)
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="One error handler for all: {code, message, details?, requestId}; at the proxy: error_page 400 413 /error.json",
+    fixes=_fixes.HANDLER,
     effort="hours",
     reference="https://www.rfc-editor.org/rfc/rfc9457",
     verify="curl -si -X POST -H 'Content-Type: application/json' -d '{\"a\": ' https://HOST/api/no-such-path",

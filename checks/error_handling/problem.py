@@ -9,6 +9,7 @@ from readiness.api import Finding, check, failed, not_applicable, passed, warn, 
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 
+from . import _fixes
 from ._errors import PROBLEM, beginning, described, errors, is_json
 
 _TYPES = {"type": str, "title": str, "detail": str, "instance": str, "status": int}
@@ -20,7 +21,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="res.status(404).type('application/problem+json').json({type: 'about:blank', title: 'Not Found', status: 404})",
+    fixes=_fixes.NOT_FOUND,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9457#section-3",
     verify="curl -si -H 'Accept: application/json' https://HOST/api/no-such-path",

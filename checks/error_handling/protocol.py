@@ -8,6 +8,7 @@ from readiness.api import Finding, check, failed, passed, untested, warn, worst
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts, seen
 
+from . import _fixes_protocol
 from ._errors import described
 
 
@@ -16,7 +17,7 @@ from ._errors import described
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="app.all('/api/products', (req, res) => res.set('Allow', 'GET, POST').status(405).json({code: 'method'}))",
+    fixes=_fixes_protocol.METHOD,
     effort="hours",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-405-method-not-allowed",
     verify="curl -si -X PATCH -H 'Content-Type: application/json' -d '{\"a\": ' https://HOST/WRITABLE",
@@ -59,6 +60,7 @@ def _method(answer: Exchange) -> Finding:
     severity="low",
     requires="error_handling.reach.http",
     fix="Register HEAD with GET: app.route(path, methods=['GET', 'HEAD'])",
+    fixes=_fixes_protocol.HEAD,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-head",
     verify="curl -sI https://HOST/",
@@ -88,8 +90,7 @@ def head(http: HttpFacts) -> Finding:
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="app.use((err, req, res, next) => err instanceof URIError\n"
-    "  ? res.status(400).json({code: 'bad_url'}) : next(err))",
+    fixes=_fixes_protocol.ENCODING,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc3986#section-2.1",
     verify="curl -si 'https://HOST/%E0%A4%A'",
@@ -114,7 +115,7 @@ def encoding(http: HttpFacts) -> Finding:
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="large_client_header_buffers 4 8k;  # nginx. Node: --max-http-header-size=16384",
+    fixes=_fixes_protocol.HEADER_SIZE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc6585#section-5",
     verify="curl -si -H \"X-Big: $(head -c 20480 /dev/zero | tr '\\0' a)\" https://HOST/",

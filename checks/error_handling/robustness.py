@@ -7,6 +7,7 @@ from typing import Any
 from readiness.api import Finding, HttpSettings, check, failed, maybe, passed, show, untested, warn, worst
 from readiness.facts.robustness import BrokenRequest, RobustnessFacts
 
+from . import _fixes_protocol
 from ._errors import described
 
 
@@ -16,6 +17,7 @@ from ._errors import described
     severity="high",
     requires="error_handling.reach.http",
     fix="process.on('uncaughtException') is too late: handle 'clientError' on the server and errors of each stream",
+    fixes=_fixes_protocol.CLIENT_ERROR,
     effort="hours",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-status-codes",
     verify="printf 'GET / HTTP/1.1\\r\\nContent-Length: x\\r\\n\\r\\n' | nc HOST 80; curl -si https://HOST/",
@@ -53,7 +55,7 @@ def recovery(robustness: RobustnessFacts, *, slow_seconds: float = 1, slow_facto
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="server.on('clientError', (err, socket) => socket.end('HTTP/1.1 400 Bad Request\\r\\n\\r\\n'))",
+    fixes=_fixes_protocol.CLIENT_ERROR,
     effort="hours",
     reference="https://www.rfc-editor.org/rfc/rfc9112#section-5.1",
     verify="printf 'GET / HTTP/1.1\\r\\nHost: HOST\\r\\nContent-Length: x\\r\\n\\r\\n' | nc HOST 80",
@@ -90,7 +92,7 @@ def _invalid(entry: BrokenRequest) -> Finding:
     component="error_handling",
     severity="low",
     requires="error_handling.reach.http",
-    fix="large_client_header_buffers 4 8k;  # nginx answers 414 then",
+    fixes=_fixes_protocol.HEADER_SIZE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-414-uri-too-long",
     verify="curl -si https://HOST/$(head -c 20000 /dev/zero | tr '\\0' a)",
@@ -115,7 +117,7 @@ def url_length(robustness: RobustnessFacts) -> Finding:
     component="error_handling",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="server.headersTimeout = 10_000; server.requestTimeout = 30_000  // nginx: client_header_timeout 10s;",
+    fixes=_fixes_protocol.SLOW_CLIENT,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-408-request-timeout",
     verify="(printf 'GET / HTTP/1.1\\r\\nX-A: '; while sleep 1; do printf a; done) | nc HOST 80",

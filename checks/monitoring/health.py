@@ -17,23 +17,18 @@ from readiness.api import (
 )
 from readiness.facts.service import Dependency, Health, ServiceFacts
 
+from . import _fixes
 from ._health import dependencies, endpoint, judging, main
 
 _REFERENCE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06"
-_FIX = """app.get('/health/live', (req, res) => res.json({status: 'pass'}));
-app.get('/health/ready', async (req, res) => {
-  const checks = await askDependencies();          // each with a timeout below one second
-  const down = Object.values(checks).some((check) => check.status === 'fail');
-  res.status(down ? 503 : 200).set('Cache-Control', 'no-store').json({status: down ? 'fail' : 'pass', checks});
-});"""
 
 
 @check(
     id="monitoring.health.exists",
     component="monitoring",
     severity="critical",
-    fix=_FIX,
+    fixes=_fixes.HEALTH,
     effort="hours",
     reference=_REFERENCE,
     verify="curl -si https://HOST/health/ready",
@@ -75,7 +70,7 @@ def exists(service: ServiceFacts, http: HttpSettings) -> Finding:
     component="monitoring",
     severity="high",
     requires="monitoring.health.exists",
-    fix=_FIX,
+    fixes=_fixes.SPLIT,
     effort="hours",
     reference=_REFERENCE,
     verify="curl -s https://HOST/health/live; curl -s https://HOST/health/ready",
@@ -119,7 +114,7 @@ def split(service: ServiceFacts) -> Finding:
     component="monitoring",
     severity="critical",
     requires="monitoring.health.exists",
-    fix="res.status(checks.every((check) => check.ok) ? 200 : 503).json(...)",
+    fixes=_fixes.STATUS,
     effort="minutes",
     reference=_DRAFT + "#section-3.1",
     verify="curl -so /dev/null -w '%{http_code}' https://HOST/health/ready",
@@ -149,7 +144,7 @@ def _agrees(health: Health) -> Finding:
     component="monitoring",
     severity="high",
     requires="monitoring.health.exists",
-    fix=_FIX,
+    fixes=_fixes.HEALTH,
     effort="hours",
     reference=_DRAFT + "#section-4",
     verify="curl -s https://HOST/health/ready",
@@ -185,6 +180,7 @@ def deps(service: ServiceFacts, mongodb: MongoDBSettings, redis: RedisSettings) 
     requires="monitoring.health.exists",
     fix="const start = performance.now(); await db.command({ping: 1});\n"
     "return {status: 'pass', responseTime: performance.now() - start};",
+    fixes=_fixes.HEALTH,
     effort="minutes",
     reference=_DRAFT + "#section-4.4",
     verify="curl -s https://HOST/health/ready",

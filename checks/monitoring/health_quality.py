@@ -9,6 +9,8 @@ from readiness.api import Finding, check, failed, passed, scaled, show, warn, wo
 from readiness.facts.exchange import Exchange
 from readiness.facts.service import Health, ServiceFacts
 
+from . import _fixes
+
 _GRAVE = ("credentials", "environment variables", "stack trace", "file path")
 
 
@@ -18,6 +20,7 @@ _GRAVE = ("credentials", "environment variables", "stack trace", "file path")
     severity="medium",
     requires="monitoring.health.exists",
     fix="ask all dependencies at once, each with a timeout of 500 ms: await Promise.allSettled(checks)",
+    fixes=_fixes.TIMES,
     effort="hours",
     reference="https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/",
     verify="for i in 1 2 3 4 5; do curl -so /dev/null -w '%{time_total}\\n' https://HOST/health/ready; done",
@@ -52,6 +55,7 @@ def time(service: ServiceFacts, *, good_ms: float = 300, bad_ms: float = 1000) -
     severity="medium",
     requires="monitoring.health.exists",
     fix="Cache-Control: no-store",
+    fixes=_fixes.NO_STORE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.5",
     verify="curl -sI https://HOST/health/ready | grep -iE 'cache|age|last-modified'",
@@ -104,6 +108,7 @@ def _stored(last: Exchange) -> str:
     severity="high",
     requires="monitoring.health.exists",
     fix="show details only to authorised callers (Spring: management.endpoint.health.show-details=when_authorized)",
+    fixes=_fixes.DETAILS,
     effort="hours",
     reference="https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06#section-6",
     verify="curl -s https://HOST/health",
@@ -142,7 +147,7 @@ def _tells(health: Health) -> Finding:
     component="monitoring",
     severity="low",
     requires="monitoring.health.exists",
-    fix="app.head('/health/ready', ready)  // Express answers HEAD on its own wherever GET is routed",
+    fixes=_fixes.HEAD,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-head",
     verify="curl -sI https://HOST/health/ready | head -1",

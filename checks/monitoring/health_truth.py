@@ -12,6 +12,7 @@ from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import Condition, DependencyKind, ServiceFacts
 
+from . import _fixes
 from ._health import dependencies, main, static
 
 _NOISE = frozenset({
@@ -29,6 +30,7 @@ _ORDER: tuple[Condition, ...] = ("unknown", "good", "degraded", "bad")
     severity="high",
     requires="monitoring.health.exists",
     fix="let readiness ask: await db.command({ping: 1}) and await redis.ping(), each with a timeout below one second",
+    fixes=_fixes.HEALTH,
     effort="hours",
     reference="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/#readiness-probe",
     verify="redis-cli INFO commandstats | grep ping  # before and after: curl -s https://HOST/health/ready",

@@ -7,28 +7,18 @@ from readiness.facts.metrics import CacheMetrics, Family, Latency
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes_metrics
+
 _FORMATS = "https://prometheus.io/docs/instrumenting/exposition_formats/"
 _PRACTICES = "https://prometheus.io/docs/practices/instrumentation/"
 _STATUS_LABELS = ("status_code", "status", "code", "http_response_status_code", "http_status_code", "http_status")
-_HTTP_FIX = """const duration = new client.Histogram({
-  name: 'http_request_duration_seconds', help: 'Duration of HTTP requests in seconds',
-  labelNames: ['method', 'route', 'status_code'], buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-});"""
-_DATABASE_FIX = """const queries = new client.Histogram({
-  name: 'database_query_duration_seconds', help: 'Duration of database queries in seconds',
-  labelNames: ['collection', 'operation'],
-});
-mongo.on('commandSucceeded', (e) => queries.observe({collection, operation: e.commandName}, e.duration / 1000));
-// the client needs {monitorCommands: true}; the collection is in the command of commandStarted, by requestId"""
 
 
 @check(
     id="monitoring.metrics.exists",
     component="monitoring",
     severity="critical",
-    fix="const client = require('prom-client'); client.collectDefaultMetrics();\n"
-    "app.get('/metrics', async (req, res) => {\n"
-    "  res.type(client.register.contentType).send(await client.register.metrics()); });",
+    fixes=_fixes_metrics.ENDPOINT,
     effort="hours",
     reference=_FORMATS,
     verify="curl -si https://HOST/metrics | head -20",
@@ -66,6 +56,7 @@ def exists(service: ServiceFacts) -> Finding:
     severity="medium",
     requires="monitoring.metrics.exists",
     fix="Content-Type: text/plain; version=0.0.4; charset=utf-8",
+    fixes=_fixes_metrics.FORMAT,
     effort="minutes",
     reference="https://prometheus.io/docs/instrumenting/content_negotiation/",
     verify="curl -sI https://HOST/metrics | grep -i content-type",
@@ -95,7 +86,7 @@ def format(service: ServiceFacts) -> Finding:
     component="monitoring",
     severity="critical",
     requires="monitoring.metrics.exists",
-    fix=_HTTP_FIX,
+    fixes=_fixes_metrics.HTTP,
     effort="hours",
     reference=_PRACTICES + "#online-serving-systems",
     verify="curl -s https://HOST/metrics | grep request_duration",
@@ -116,7 +107,7 @@ def http(service: ServiceFacts) -> Finding:
     component="monitoring",
     severity="high",
     requires="monitoring.metrics.exists",
-    fix=_DATABASE_FIX,
+    fixes=_fixes_metrics.DATABASE,
     effort="hours",
     reference=_PRACTICES,
     verify="curl -s https://HOST/metrics | grep -E 'db_|database_|mongo'",
@@ -153,8 +144,7 @@ def _latency(latency: Latency | None, meanings: tuple[str, ...], what: str) -> F
     component="monitoring",
     severity="medium",
     requires="monitoring.metrics.exists",
-    fix="const hits = new client.Counter({name: 'cache_hits_total', help: 'Look-ups that the cache answered'});\n"
-    "const misses = new client.Counter({name: 'cache_misses_total', help: 'Look-ups that it did not answer'});",
+    fixes=_fixes_metrics.CACHE,
     effort="hours",
     reference=_PRACTICES + "#caches",
     verify="curl -s https://HOST/metrics | grep -i cache",
@@ -215,6 +205,7 @@ def _rates(found: CacheMetrics, redis: RedisFacts | None, enough: int) -> tuple[
     severity="low",
     requires="monitoring.metrics.exists",
     fix="label the request histogram with the status code, or count with errors_total",
+    fixes=_fixes_metrics.ERRORS,
     effort="minutes",
     reference=_PRACTICES + "#failures",
     verify="curl -s https://HOST/metrics | grep -iE 'error|exception|status'",

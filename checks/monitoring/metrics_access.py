@@ -6,13 +6,15 @@ from readiness.api import Finding, check, not_applicable, passed, scaled, show, 
 from readiness.facts.http import HttpFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes_metrics
+
 
 @check(
     id="monitoring.metrics.public",
     component="monitoring",
     severity="low",
     requires="monitoring.metrics.exists",
-    fix="location = /metrics { allow 10.0.0.0/8; deny all; proxy_pass http://app; }",
+    fixes=_fixes_metrics.PUBLIC,
     effort="minutes",
     reference="https://prometheus.io/docs/operating/security/",
     verify="curl -so /dev/null -w '%{http_code}\\n' https://HOST/metrics",

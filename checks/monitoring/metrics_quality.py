@@ -8,6 +8,7 @@ from readiness.api import Finding, check, failed, not_applicable, passed, show, 
 from readiness.facts.metrics import Family, HistogramShape, MetricsFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes_metrics
 from ._naming import objections
 
 _NAMING = "https://prometheus.io/docs/practices/naming/"
@@ -23,8 +24,7 @@ _LIBRARIES = (
     component="monitoring",
     severity="high",
     requires="monitoring.metrics.exists",
-    fix="use the client library's own Histogram, with buckets around the target: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, "
-    "0.5, 1, 2.5, 5, 10]",
+    fixes=_fixes_metrics.HISTOGRAM,
     effort="hours",
     reference="https://prometheus.io/docs/practices/histograms/",
     verify="curl -s https://HOST/metrics | grep http_request_duration_seconds",
@@ -88,7 +88,7 @@ def _of_requests(metrics: MetricsFacts) -> HistogramShape | None:
     component="monitoring",
     severity="high",
     requires="monitoring.metrics.exists",
-    fix="label with the route's template and one word for the rest: route: req.route?.path ?? 'unmatched'",
+    fixes=_fixes_metrics.CARDINALITY,
     effort="hours",
     reference="https://prometheus.io/docs/practices/instrumentation/#do-not-overuse-labels",
     verify="curl -s https://HOST/metrics | grep -c .",
@@ -137,7 +137,7 @@ def _what(pattern: str) -> str:
     component="monitoring",
     severity="medium",
     requires="monitoring.metrics.exists",
-    fix="client.collectDefaultMetrics()  // Python: the default registry has them already",
+    fixes=_fixes_metrics.RUNTIME,
     effort="minutes",
     reference="https://prometheus.io/docs/instrumenting/writing_clientlibs/#standard-and-runtime-collectors",
     verify="curl -s https://HOST/metrics | grep -E '^(process|nodejs|python|go|jvm)_'",

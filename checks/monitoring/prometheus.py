@@ -10,6 +10,8 @@ from readiness.facts.base import maybe
 from readiness.facts.prometheus import AlertRule, PrometheusFacts, Target
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes_metrics
+
 _ALERTING = "https://prometheus.io/docs/practices/alerting/"
 _RULES = """groups:
 - name: service
@@ -82,6 +84,7 @@ def config(prometheus: PrometheusFacts) -> Finding:
     severity="critical",
     requires="monitoring.prometheus.ready",
     fix="scrape_configs:\n- job_name: api\n  static_configs: [{targets: ['HOST:PORT']}]",
+    fixes=_fixes_metrics.TARGETS,
     effort="minutes",
     reference="https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config",
     verify="curl -s 'http://PROMETHEUS:9090/api/v1/targets?state=active'",
@@ -143,6 +146,7 @@ def _late(target: Target, intervals: int) -> bool:
     severity="high",
     requires="monitoring.prometheus.ready",
     fix=_RULES,
+    fixes=_fixes_metrics.RULES,
     effort="hours",
     reference=_ALERTING,
     verify="curl -s 'http://PROMETHEUS:9090/api/v1/rules?type=alert'",

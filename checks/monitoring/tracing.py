@@ -6,6 +6,8 @@ from readiness.api import Finding, check, failed, passed, show, untested, warn
 from readiness.facts.base import maybe
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes
+
 _PROPAGATION = "https://www.w3.org/TR/trace-context/"
 
 
@@ -13,9 +15,7 @@ _PROPAGATION = "https://www.w3.org/TR/trace-context/"
     id="monitoring.trace.request_id",
     component="monitoring",
     severity="medium",
-    fix="app.use((req, res, next) => {  // before everything else, so that errors have an id too\n"
-    "  req.id = req.get('x-request-id')?.match(/^[\\w-]{16,128}$/)?.[0] ?? randomUUID();\n"
-    "  res.set('X-Request-Id', req.id); next(); });",
+    fixes=_fixes.REQUEST_ID,
     effort="minutes",
     reference="https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Request-ID",
     verify="curl -sI https://HOST/ | grep -i request-id",
@@ -46,7 +46,7 @@ def request_id(service: ServiceFacts) -> Finding:
     id="monitoring.trace.context",
     component="monitoring",
     severity="low",
-    fix="NODE_OPTIONS='--require @opentelemetry/auto-instrumentations-node/register' node server.js",
+    fixes=_fixes.TRACING,
     effort="days",
     reference=_PROPAGATION,
     verify="curl -si https://HOST/ -H 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'",
@@ -74,9 +74,7 @@ def context(service: ServiceFacts) -> Finding:
     id="monitoring.apm",
     component="monitoring",
     severity="medium",
-    fix="npm install @opentelemetry/auto-instrumentations-node\n"
-    "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 "
-    "NODE_OPTIONS='--require @opentelemetry/auto-instrumentations-node/register' node server.js",
+    fixes=_fixes.TRACING,
     effort="days",
     reference="https://opentelemetry.io/docs/concepts/observability-primer/",
     verify="curl -sI https://HOST/ | grep -iE 'trace|server-timing|newrelic|datadog|dynatrace'",

@@ -22,6 +22,7 @@ from readiness.facts.http import HttpFacts
 from readiness.facts.redis import IDLE, RedisFacts
 from readiness.facts.service import ServiceFacts
 
+from . import _fixes
 from ._delivery import nothing, successful
 from ._endpoints import name
 
@@ -76,7 +77,7 @@ def hit_rate(
     component="performance",
     severity="low",
     effort="hours",
-    fix="etag on;  # nginx; Express sets weak ETags itself: do not disable them, and compare If-None-Match",
+    fixes=_fixes.VALIDATORS,
     verify="curl -si -H \"If-None-Match: $(curl -sI $URL | sed -n 's/^etag: //ip' | tr -d '\\r')\" $URL | head -1",
     reference="https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2",
 )
@@ -127,7 +128,7 @@ def _max_age(reply: Reply) -> int:
     component="performance",
     severity="medium",
     effort="minutes",
-    fix='location /assets/ { add_header Cache-Control "public, max-age=31536000, immutable"; }',
+    fixes=_fixes.STATIC,
     verify="curl -sI $URL/assets/app.js | grep -i cache-control",
     reference="https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.1",
 )
@@ -166,6 +167,7 @@ def _lifetime(asset: Resource, least: int) -> Finding:
     item="CDN Integration",
     effort="days",
     fix="Put a CDN in front of the static assets, and let it keep them: Cache-Control: public, max-age=31536000",
+    fixes=_fixes.CDN,
     verify="for i in 1 2; do curl -sI $URL/assets/app.js | grep -i 'age\\|cache\\|via\\|x-served-by'; done",
     reference="https://www.rfc-editor.org/rfc/rfc9211",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from readiness.api import Finding, check, failed, not_applicable, passed, scaled, warn, worst
 from readiness.facts.delivery import DeliveryFacts, Payload, Reply
 
+from . import _fixes
 from ._delivery import nothing, successful
 from ._endpoints import name
 
@@ -16,7 +17,7 @@ KIB = 1024
     component="performance",
     severity="medium",
     effort="minutes",
-    fix="gzip on; gzip_vary on; gzip_proxied any; gzip_types text/css application/javascript application/json;",
+    fixes=_fixes.COMPRESSION,
     verify="curl -s -o /dev/null -D - -H 'Accept-Encoding: br, gzip, zstd' $URL | grep -i 'content-encoding\\|vary'",
     reference="https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3",
 )
@@ -64,6 +65,7 @@ def _judge(plain: Reply, compressed: Reply, least_saving: float, large: int) -> 
     severity="low",
     effort="hours",
     fix="Page lists with ?limit= and a cursor and a default limit; return only the fields that the client shows",
+    fixes=_fixes.PAYLOAD,
     verify="curl -s $URL | wc -c",
     reference="https://google.aip.dev/158",
 )

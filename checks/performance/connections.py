@@ -7,6 +7,8 @@ from readiness.facts.delivery import DeliveryFacts
 from readiness.facts.http import HttpFacts
 from readiness.facts.load import LatencyFacts
 
+from . import _fixes
+
 
 @check(
     id="performance.connect",
@@ -36,7 +38,7 @@ def connect(latency: LatencyFacts, *, good: float = 50, bad: float = 200) -> Fin
     component="performance",
     severity="medium",
     effort="hours",
-    fix="proxy_http_version 1.1; proxy_set_header Connection '';  # gunicorn: --worker-class gthread",
+    fixes=_fixes.KEEPALIVE,
     verify="curl -sv -o /dev/null -o /dev/null $URL $URL 2>&1 | grep -i 're-using\\|closing'",
     reference="https://www.rfc-editor.org/rfc/rfc9112#section-9.3",
 )
@@ -64,7 +66,7 @@ def keepalive(latency: LatencyFacts, *, few: int = 10) -> Finding:
     component="performance",
     severity="low",
     effort="minutes",
-    fix="http2 on;  # nginx from 1.25.1; before: listen 443 ssl http2;",
+    fixes=_fixes.HTTP2,
     verify="curl -sI --http2 -o /dev/null -w '%{http_version}\\n' $URL",
     reference="https://www.rfc-editor.org/rfc/rfc9113",
     verdicts=("pass", "warn"),
@@ -105,6 +107,7 @@ PROCESS = "health pid"
     item="Load Balancing",
     effort="days",
     fix="Run two instances or more behind a balancer, and let each name itself: X-Instance-Id: $HOSTNAME",
+    fixes=_fixes.LOAD_BALANCING,
     verify="for i in $(seq 12); do curl -si $URL | grep -i '^x-instance-id\\|^x-served-by\\|^set-cookie'; done",
     reference="https://sre.google/sre-book/load-balancing-datacenter/",
 )

@@ -6,6 +6,7 @@ from readiness.api import Expectations, Finding, check, failed, maybe, passed, s
 from readiness.facts.load import EndpointLatency, LatencyFacts
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
+from . import _fixes
 from ._endpoints import name, slowest, unanswered
 
 WALK = "curl -s -o /dev/null -w '%{time_starttransfer} %{time_total}\\n' $URL  # repeat it a few dozen times"
@@ -144,6 +145,7 @@ def _operations(member: MongoMember) -> int:
     severity="low",
     effort="hours",
     fix="Warm connection pools, caches and compiled code before the instance reports ready; keep one instance running",
+    fixes=_fixes.COLD_START,
     verify=WALK,
     reference="https://kubernetes.io/docs/concepts/workloads/pods/probes/",
 )

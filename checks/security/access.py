@@ -9,6 +9,7 @@ from readiness.facts.hardening import HardeningFacts
 from readiness.facts.http import Attempt, HttpFacts, ProtectedPath, seen
 from readiness.headers import disclosure, rate_limit
 
+from . import _fixes, _fixes_access
 from ._answers import everything, finding, label_of
 
 _WITH = {
@@ -28,7 +29,7 @@ _EXPECTED = "401 or 403"
     component="security",
     severity="critical",
     requires="error_handling.reach.http",
-    fix="app.use('/api/orders', requireAuth)  // verify the signature with a fixed algorithm: {algorithms: ['RS256']}",
+    fixes=_fixes_access.AUTH,
     effort="hours",
     reference="https://www.rfc-editor.org/rfc/rfc8725",
     verify="curl -si https://HOST/PROTECTED",
@@ -106,7 +107,7 @@ def _spelling(path: ProtectedPath, name: str, attempt: Attempt) -> Finding | Non
     component="security",
     severity="medium",
     requires="error_handling.reach.http",
-    fix="app.use(rateLimit({windowMs: 60_000, limit: 300, standardHeaders: 'draft-8', legacyHeaders: false}))",
+    fixes=_fixes.RATE_LIMIT,
     effort="hours",
     reference="https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/",
     verify="curl -sI https://HOST/api | grep -iE 'ratelimit|retry-after'",
@@ -148,7 +149,7 @@ def rate_limits(http: HttpFacts, hardening: HardeningFacts | None) -> Finding:
     component="security",
     severity="low",
     requires="error_handling.reach.http",
-    fix="server_tokens off;  # nginx. Express: app.disable('x-powered-by')",
+    fixes=_fixes_access.VERSION_LEAK,
     effort="minutes",
     reference="https://owasp.org/www-project-secure-headers/",
     verify="curl -sI https://HOST/ | grep -iE 'server|powered'",

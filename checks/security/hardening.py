@@ -10,6 +10,7 @@ from readiness.api import Finding, check, failed, maybe, not_applicable, passed,
 from readiness.facts.hardening import ExposedPath, HardeningFacts, Injected, Reply
 from readiness.facts.http import HttpFacts, seen
 
+from . import _fixes_access, _fixes_input
 from ._answers import everything, label_of
 
 
@@ -40,7 +41,7 @@ def _listed(hardening: HardeningFacts, kind: str, *, graver: bool) -> Finding:
     id="security.exposed_files",
     component="security",
     severity="critical",
-    fix="location ~ /\\.(?!well-known) { deny all; }  # and take the file out of the document root",
+    fixes=_fixes_access.EXPOSED_FILES,
     effort="minutes",
     reference="https://owasp.org/www-project-web-security-testing-guide/stable/4-Web_Application_Security_Testing/"
     "02-Configuration_and_Deployment_Management_Testing/04-Review_Old_Backup_and_Unreferenced_Files_for_Sensitive_Information",
@@ -62,6 +63,7 @@ def exposed_files(hardening: HardeningFacts) -> Finding:
     component="security",
     severity="high",
     fix="management.endpoints.web.exposure.include=health  # Spring; elsewhere mount debug pages on an internal port",
+    fixes=_fixes_access.DEBUG_CONSOLES,
     effort="minutes",
     reference="https://owasp.org/www-project-web-security-testing-guide/stable/4-Web_Application_Security_Testing/"
     "02-Configuration_and_Deployment_Management_Testing/05-Enumerate_Infrastructure_and_Application_Admin_Interfaces",
@@ -81,7 +83,7 @@ def debug_consoles(hardening: HardeningFacts) -> Finding:
     id="security.public_interfaces",
     component="security",
     severity="low",
-    fix="FastAPI(openapi_url=None)  # or put the documentation and /metrics behind authentication",
+    fixes=_fixes_access.PUBLIC_INTERFACES,
     effort="minutes",
     reference="https://owasp.org/www-project-api-security/",
     verify="curl -si https://HOST/openapi.json",
@@ -107,7 +109,7 @@ def public_interfaces(http: HttpFacts, hardening: HardeningFacts) -> Finding:
     requires="error_handling.reach.http",
     phase=1,
     item="Input Sanitization",
-    fix="app.set('query parser', 'simple')  // and validate: z.string().parse(req.query.q) refuses objects",
+    fixes=_fixes_input.NOSQL_OPERATORS,
     effort="hours",
     reference="https://owasp.org/www-project-web-security-testing-guide/stable/4-Web_Application_Security_Testing/"
     "07-Input_Validation_Testing/05.6-Testing_for_NoSQL_Injection",
@@ -159,7 +161,7 @@ def _count(rows: int | None) -> str:
     requires="error_handling.reach.http",
     phase=1,
     item="Input Sanitization",
-    fix="cursor.execute('SELECT * FROM products WHERE name = %s', (name,))  # never a formatted string",
+    fixes=_fixes_input.SQL_QUOTES,
     effort="hours",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/SQL_Injection_Prevention_Cheat_Sheet.html",
     verify='curl -s "https://HOST/api/search?q=x\'"',
@@ -205,6 +207,7 @@ def _statuses(replies: tuple[Reply, ...]) -> str:
     severity="medium",
     requires="error_handling.reach.http",
     fix="TraceEnable off  # Apache; nginx and Node refuse TRACE by default",
+    fixes=_fixes_access.TRACE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-trace",
     verify="curl -si -X TRACE -H 'X-Canary: 1' https://HOST/WRITABLE",
@@ -240,6 +243,7 @@ def trace_method(http: HttpFacts, hardening: HardeningFacts) -> Finding:
     severity="info",
     requires="error_handling.reach.http",
     fix="Contact: mailto:security@example.com\nExpires: 2027-12-31T23:00:00.000Z",
+    fixes=_fixes_access.SECURITY_TXT,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9116",
     verify="curl -si https://HOST/.well-known/security.txt",

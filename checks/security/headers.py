@@ -8,6 +8,7 @@ from readiness.api import Finding, check, failed, not_applicable, warn
 from readiness.facts.http import HttpFacts, seen
 from readiness.headers import caching, csp, framing, permissions, referrer, sniffing
 
+from . import _fixes
 from ._answers import judged, kinds, no_pages, pages
 
 
@@ -20,6 +21,7 @@ from ._answers import judged, kinds, no_pages, pages
     item="Security Headers",
     fix="Content-Security-Policy: default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'self'; "
     "frame-ancestors 'none'",
+    fixes=_fixes.CSP,
     effort="days",
     reference="https://www.w3.org/TR/CSP3/",
     verify="curl -sI https://HOST/ | grep -i content-security-policy",
@@ -52,6 +54,7 @@ def content_security_policy(http: HttpFacts) -> Finding:
     phase=1,
     item="Security Headers",
     fix="Content-Security-Policy: frame-ancestors 'none'",
+    fixes=_fixes.FRAMING,
     effort="minutes",
     reference="https://html.spec.whatwg.org/multipage/document-lifecycle.html#the-x-frame-options-header",
     verify="curl -sI https://HOST/ | grep -iE 'x-frame-options|frame-ancestors'",
@@ -75,6 +78,7 @@ def frames(http: HttpFacts) -> Finding:
     phase=1,
     item="Security Headers",
     fix="X-Content-Type-Options: nosniff",
+    fixes=_fixes.MIME_SNIFFING,
     effort="minutes",
     reference="https://fetch.spec.whatwg.org/#x-content-type-options-header",
     verify="curl -sI https://HOST/ | grep -i x-content-type-options",
@@ -99,6 +103,7 @@ def mime_sniffing(http: HttpFacts) -> Finding:
     phase=1,
     item="Security Headers",
     fix="Referrer-Policy: strict-origin-when-cross-origin",
+    fixes=_fixes.REFERRER,
     effort="minutes",
     reference="https://www.w3.org/TR/referrer-policy/",
     verify="curl -sI https://HOST/ | grep -i referrer-policy",
@@ -121,6 +126,7 @@ def referrer_policy(http: HttpFacts) -> Finding:
     phase=1,
     item="Security Headers",
     fix="Permissions-Policy: camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    fixes=_fixes.PERMISSIONS,
     effort="minutes",
     reference="https://www.w3.org/TR/permissions-policy/",
     verify="curl -sI https://HOST/ | grep -i permissions-policy",

@@ -9,6 +9,7 @@ from readiness.api import Finding, check, failed, passed, untested, warn, worst
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 
+from . import _fixes_input
 from ._answers import label_of
 
 _MARK = "<x7>"
@@ -23,6 +24,7 @@ _BETWEEN = r"(?:\\|'|\"|&#?\w{1,6};|%2[27]){0,6}"
     phase=1,
     item="Input Sanitization",
     fix="Let the template engine escape (autoescape on), and never build HTML from request values by hand",
+    fixes=_fixes_input.REFLECTION,
     effort="hours",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Cross_Site_Scripting_Prevention_Cheat_Sheet.html",
     verify="curl -s \"https://HOST/?q=%27%22%3Cx7%3E\" | grep -o '.\\{20\\}<x7>'",
@@ -76,7 +78,7 @@ def _ends_attribute(canary: str, body: str) -> bool:
     requires="error_handling.reach.http",
     phase=1,
     item="Input Sanitization",
-    fix="Validate before use: express.json({strict: true}), then a schema (Joi, zod) that answers 400 or 422",
+    fixes=_fixes_input.MALFORMED,
     effort="hours",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Input_Validation_Cheat_Sheet.html",
     verify="curl -si -X POST -H 'Content-Type: application/json' -d '{\"a\": ' https://HOST/WRITABLE",

@@ -9,6 +9,7 @@ from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 from readiness.headers import Verdict, deprecated, family, gravest, integrity, isolation, media_type
 
+from . import _fixes
 from ._answers import authorised, everything, finding, judged, kinds, label_of, no_pages, pages
 
 
@@ -20,6 +21,7 @@ from ._answers import authorised, everything, finding, judged, kinds, label_of, 
     phase=1,
     item="Security Headers",
     fix="Cross-Origin-Opener-Policy: same-origin\nCross-Origin-Resource-Policy: same-origin",
+    fixes=_fixes.ISOLATION,
     effort="minutes",
     reference="https://html.spec.whatwg.org/multipage/browsers.html#cross-origin-opener-policies",
     verify="curl -sI https://HOST/ | grep -i cross-origin-",
@@ -52,6 +54,7 @@ def cross_origin_isolation(http: HttpFacts) -> Finding:
     severity="medium",
     requires="error_handling.reach.http",
     fix="Content-Type: text/html; charset=utf-8",
+    fixes=_fixes.MEDIA_TYPE,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9110#name-content-type",
     verify="curl -sI https://HOST/ | grep -i content-type",
@@ -74,6 +77,7 @@ def declared_types(http: HttpFacts) -> Finding:
     severity="low",
     requires="error_handling.reach.http",
     fix="X-XSS-Protection: 0",
+    fixes=_fixes.XSS_FILTER,
     effort="minutes",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html#x-xss-protection",
     verify="curl -sI https://HOST/ | grep -i x-xss-protection",

@@ -9,6 +9,7 @@ from readiness.facts.exchange import Exchange
 from readiness.facts.http import HttpFacts
 from readiness.headers import caching, cookies, cors
 
+from . import _fixes
 from ._answers import everything, finding, label_of
 
 
@@ -18,6 +19,7 @@ from ._answers import everything, finding, label_of
     severity="high",
     requires="error_handling.reach.http",
     fix="Set-Cookie: __Host-session=...; Path=/; Secure; HttpOnly; SameSite=Lax",
+    fixes=_fixes.COOKIES,
     effort="hours",
     reference="https://datatracker.ietf.org/doc/draft-ietf-httpbis-rfc6265bis/",
     verify="curl -si https://HOST/ | grep -i set-cookie",
@@ -50,7 +52,7 @@ def cookie_attributes(http: HttpFacts) -> Finding:
     component="security",
     severity="high",
     requires="error_handling.reach.http",
-    fix="app.use(cors({origin: ['https://www.example.com'], credentials: true}))  // a list, never an echo",
+    fixes=_fixes.CORS,
     effort="hours",
     reference="https://fetch.spec.whatwg.org/#http-cors-protocol",
     verify="curl -si -H 'Origin: https://rdy.invalid' https://HOST/ | grep -i access-control",
@@ -83,6 +85,7 @@ def cross_origin(http: HttpFacts) -> Finding:
     severity="high",
     requires="error_handling.reach.http",
     fix="Cache-Control: no-store",
+    fixes=_fixes.CACHE_CONTROL,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.5",
     verify="curl -si -H 'Authorization: Bearer TOKEN' https://HOST/PROTECTED | grep -i cache-control",

@@ -10,6 +10,7 @@ from readiness.facts.http import HttpFacts
 from readiness.facts.tls import TlsFacts
 from readiness.headers import hsts
 
+from . import _fixes, _fixes_access
 from ._answers import judged, kinds
 
 _SELF_SIGNED = (18, 19, 20, 21)  # X.509 verify codes: the chain ends at an issuer that nobody told us to trust
@@ -22,6 +23,7 @@ _MODERN = ("GCM", "CHACHA20", "CCM")
     component="security",
     severity="high",
     fix="Serve over https with a certificate that renews itself: certbot --nginx -d HOST",
+    fixes=_fixes_access.TLS_CERTIFICATE,
     effort="hours",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Transport_Layer_Security_Cheat_Sheet.html",
     verify="openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -dates -subject",
@@ -73,7 +75,7 @@ def _plaintext(tls: TlsFacts) -> Finding:
     id="security.tls.versions",
     component="security",
     severity="high",
-    fix="ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;",
+    fixes=_fixes_access.TLS_VERSIONS,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc9325",
     verify="openssl s_client -connect HOST:443 -tls1_1 -cipher ALL:@SECLEVEL=0 </dev/null",
@@ -111,7 +113,7 @@ def versions(tls: TlsFacts) -> Finding:
     id="security.tls.upgrade",
     component="security",
     severity="medium",
-    fix="server { listen 80; server_name HOST; return 301 https://$host$request_uri; }",
+    fixes=_fixes_access.TLS_UPGRADE,
     effort="minutes",
     reference="https://cheatsheetseries.owasp.org/cheatsheets/Transport_Layer_Security_Cheat_Sheet.html",
     verify="curl -sI http://HOST/",
@@ -162,7 +164,7 @@ def _url(text: str) -> bool:
     requires="error_handling.reach.http",
     phase=1,
     item="Security Headers",
-    fix='add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;',
+    fixes=_fixes.HSTS,
     effort="minutes",
     reference="https://www.rfc-editor.org/rfc/rfc6797",
     verify="curl -sI https://HOST/ | grep -i strict-transport",

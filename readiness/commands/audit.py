@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from readiness.commands import pipeline
 from readiness.commands.common import (
     Config,
     Guard,
+    Kubernetes,
     MongoDB,
     NoColor,
+    NoRegression,
     Outputs,
     Prometheus,
     Quiet,
@@ -24,6 +28,7 @@ from readiness.commands.common import (
     run,
     systems,
     targets_of,
+    warn,
 )
 
 
@@ -34,6 +39,7 @@ def audit(
     redis: Redis = None,
     metrics: Annotated[str | None, typer.Option(metavar="PATH|URL", help="Where the service exposes metrics.")] = None,
     prometheus: Prometheus = None,
+    kubernetes: Kubernetes = None,
     output: Outputs = [],  # noqa: B006  (typer copies it)
     fail_under: Annotated[float | None, typer.Option(metavar="N", help="Gate: overall score at least N.")] = None,
     component: Annotated[
@@ -45,6 +51,11 @@ def audit(
     min_coverage: Annotated[
         float | None, typer.Option(metavar="PCT", help="Gate: at least PCT of the weight was judged (80).")
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Say what changed since this report (.json), split by cause."),
+    ] = None,
+    no_regression: NoRegression = None,
     allow_incomplete: Annotated[
         bool, typer.Option("--allow-incomplete", help="Do not exit with 3 for what could not be judged.")
     ] = False,
@@ -58,6 +69,16 @@ def audit(
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Ignore attestations: what is only declared is not tested.")
     ] = False,
+    no_ci: Annotated[
+        bool, typer.Option("--no-ci", help="On GitHub and GitLab: write only what -o asks for, and no annotations.")
+    ] = False,
+    history: Annotated[
+        str | None,
+        typer.Option("--history", metavar="[=FILE]", help="Record the scores in .readiness/history.db, or in FILE."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse unknown and expired waivers, before anything is contacted.")
+    ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
@@ -65,8 +86,10 @@ def audit(
     """Audits a live deployment and prints its score."""
     with Guard(verbose):
         from readiness import audit as auditing
+        from readiness.errors import ConfigError
+        from readiness.report import wording
 
-        source = systems(config, url, mongodb, redis, prometheus)
+        source = systems(config, url, mongodb, redis, prometheus, kubernetes)
         source.set("http.metrics", metrics, "--metrics")
         source.set("gate.fail_under", fail_under, "--fail-under")
         source.set("gate.fail_on", fail_on, "--fail-on")
@@ -77,8 +100,29 @@ def audit(
         for pair in component:
             name, _, value = pair.partition("=")
             source.set(f"gate.components.{name}", value, "--component")
-        plan = auditing.prepare(source, only=tuple(only), skip=tuple(skip), facts=facts, save_facts=save_facts)
+        if no_regression is not None and baseline is None:
+            raise ConfigError("there is nothing to compare with", place="--no-regression", hint="add --baseline FILE")
+        source.set("gate.no_regression", no_regression, "--no-regression")
+        source.set("history.file", history, "--history")
+        plan = auditing.prepare(
+            source,
+            only=tuple(only),
+            skip=tuple(skip),
+            facts=facts,
+            save_facts=save_facts,
+            baseline=baseline,
+            strict=strict,
+        )
         targets = targets_of(output, template_dir)
-        result, abandoned = run(plan, quiet)
-        deliver(result, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color)
-        finish(result, abandoned, allow_incomplete=allow_incomplete)
+        if baseline is not None and baseline.resolve() in {path.resolve() for _, path in targets if path is not None}:
+            warn(f"{baseline} is the baseline and an output: a run that fails the gate becomes the next baseline")
+        if not no_ci:
+            targets += pipeline.files(targets)
+        audited = run(plan, quiet)
+        result = replace(audited.report, allow_incomplete=allow_incomplete)
+        problem = deliver(
+            result, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color, tell_ci=not no_ci
+        )
+        for sentence in wording.alarms(result):
+            warn(sentence)
+        finish(result, audited.abandoned, problem or audited.unrecorded)

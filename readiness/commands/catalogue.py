@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,7 @@ def explain(
         from readiness import config as configuration
         from readiness.errors import ConfigError
         from readiness.loader import load
+        from readiness.model import STACKS
 
         registry = load(configuration.packs(source_of(config)))
         if id not in registry.checks:
@@ -59,7 +61,8 @@ def explain(
             "requires": ", ".join(spec.requires),
             "privilege": spec.privilege,
             "settings": ", ".join(f"{name}={entry.default!r}" for name, entry in spec.settings.items()),
-            "fix": spec.fix,
+            "fix": "" if spec.fix_for else spec.fix,
+            **{f"fix for {STACKS[name]}": text for name, text in spec.fixes.items()},
             "effort": spec.effort,
             "verify": spec.verify,
             "reference": spec.reference,
@@ -67,5 +70,7 @@ def explain(
         }
         typer.echo(f"{spec.id}\n\n{spec.title}.\n\n{spec.explanation}\n")
         for name, value in rows.items():
-            if value:
+            if "\n" in value or len(name) > 9:
+                typer.echo(f"{name}:\n{textwrap.indent(value, '    ')}")
+            elif value:
                 typer.echo(f"{name + ':':11}{value}")

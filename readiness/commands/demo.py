@@ -33,6 +33,6 @@ def demo(
             for sentence in running.missing:
                 say(sentence, False)
             plan = auditing.prepare(Source(running.config))
-            report, abandoned = run(plan, quiet)
-            deliver(report, targets, verbose=verbose, quiet=quiet, no_color=no_color)
-        finish(report, abandoned, allow_incomplete=False)
+            audited = run(plan, quiet)
+            problem = deliver(audited.report, targets, verbose=verbose, quiet=quiet, no_color=no_color)
+        finish(audited.report, audited.abandoned, problem)

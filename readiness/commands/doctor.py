@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from readiness.commands.common import Config, Guard, MongoDB, Prometheus, Quiet, Redis, Url, Verbose, systems
+from readiness.commands.common import (
+    Config,
+    Guard,
+    Kubernetes,
+    MongoDB,
+    Prometheus,
+    Quiet,
+    Redis,
+    Url,
+    Verbose,
+    systems,
+)
 
 
 def doctor(
@@ -13,6 +24,7 @@ def doctor(
     mongodb: MongoDB = None,
     redis: Redis = None,
     prometheus: Prometheus = None,
+    kubernetes: Kubernetes = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -23,7 +35,7 @@ def doctor(
         from readiness.gate import ExitCode
         from readiness.progress import reporter
 
-        source = systems(config, url, mongodb, redis, prometheus)
+        source = systems(config, url, mongodb, redis, prometheus, kubernetes)
         with reporter(quiet) as progress:
             diagnosis = surgery.examine(auditing.prepare(source), progress)
         for name, system in sorted(diagnosis.systems.items()):

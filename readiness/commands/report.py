@@ -25,4 +25,6 @@ def report(
 
         targets = targets_of(output, template_dir)
         saved = json_format.load(read_text(file), str(file))
-        deliver(saved, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color)
+        problem = deliver(saved, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color)
+        if problem is not None:
+            raise problem

@@ -175,6 +175,8 @@ class _Start:
         traffic = self._spawn(*self._traffic())
         if self._mongo:
             self._mongo.settle(self._stage.write_concern)
+            if self._stage.reports:
+                self._mongo.report()
         for server in traffic:
             server.wait(server.logged('"steady"'))
         self._all_alive()

@@ -151,6 +151,12 @@ class ReplicaSet:
     def _create(self, client: Any, user: str, password: str, roles: list[dict[str, str]]) -> None:
         client.admin.command("createUser", user, pwd=password, roles=roles)
 
+    def report(self) -> None:
+        """What a nightly report asks: sales above a sum and products that sell badly, neither by any index."""
+        with self.admin() as client:
+            list(client[DATABASE].orders.find({"total_cents": {"$gt": 50_000}}, {"total_cents": 1}))
+            list(client[DATABASE].products.find({"stock": {"$gt": 5}}, {"stock": 1}))
+
     def settle(self, write_concern: int | str) -> None:
         """Waits until both secondaries have caught up, then sets the default write concern and the usual timing."""
         with self.admin() as client:

@@ -43,7 +43,8 @@ class Stage:
 
     `seeds` is how many members that string names, `write_concern` the set's default, `oplog_hours` how long the oplog
     keeps entries whatever its size, `orders_index` the fields by which orders are found, and `leftovers` are indexes
-    that nothing needs any more. `run_in` is how many requests customers sent before the deployment counts as started.
+    that nothing needs any more. `reports` says that last night's reports went through whole collections, for want of an
+    index. `run_in` is how many requests customers sent before the deployment counts as started.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Stage:
     oplog_hours: int = 48
     orders_index: tuple[str, ...] = ("user_id", "created_at")
     leftovers: Mapping[str, str] = field(default_factory=dict)
+    reports: bool = False
     run_in: int = 1000
 
 
@@ -72,6 +74,7 @@ CURRENT = Stage(
         "retryWrites": "true",
         "retryReads": "true",
         "w": "1",
+        "authMechanism": "SCRAM-SHA-1",  # as in the tutorial that it was copied from
     },
     service={"page_size": 100, "page_limit": 500, "max_body": None, "own_not_found": False},
     seeds=1,
@@ -79,6 +82,7 @@ CURRENT = Stage(
     oplog_hours=0,
     orders_index=("created_at",),
     leftovers={"products": "category"},
+    reports=True,
     run_in=8000,  # nothing warms its cache but use
 )
 

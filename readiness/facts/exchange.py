@@ -11,7 +11,8 @@ from readiness.facts.base import Facts
 class Exchange(Facts):
     """One request and its answer, undecoded: headers in order and as sent, the body's beginning as text.
 
-    `size` counts the body's bytes as read, `truncated` says that there was more. `seconds` is from sending the request
+    `size` counts the body's bytes as read, `truncated` says that there was more, `too_deep` that it is nested
+    deeper than a document should be. `seconds` is from sending the request
     to the last byte read, on an established connection.
     """
 
@@ -23,6 +24,7 @@ class Exchange(Facts):
     body: str = ""
     size: int = 0
     truncated: bool = False
+    too_deep: bool = False
     seconds: float = 0.0
     http_version: str = "HTTP/1.1"
 
@@ -45,7 +47,7 @@ class Exchange(Facts):
 
     def parsed(self) -> Any:
         """The body as JSON, or None where it is none, was cut off, or is nested too deeply."""
-        if self.truncated:
+        if self.truncated or self.too_deep:
             return None
         try:
             return json.loads(self.body)

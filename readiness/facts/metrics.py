@@ -100,6 +100,23 @@ class CacheMetrics(Facts):
     window_misses: Fact[float] = ABSENT
 
 
+class PoolMetrics(Facts):
+    """The connection pool of the database driver as the application exposes it, summed over its pools.
+
+    `family` names one family that told. `open` counts all connections, `waiting` requests that wait for one; `largest`
+    and `smallest` are the configured bounds of one pool.
+    """
+
+    family: str
+    pools: int = 1
+    open: Fact[float] = ABSENT
+    used: Fact[float] = ABSENT
+    idle: Fact[float] = ABSENT
+    waiting: Fact[float] = ABSENT
+    largest: Fact[float] = ABSENT
+    smallest: Fact[float] = ABSENT
+
+
 class MetricsFacts(Facts):
     """The metrics endpoint. Only with the state "parsed" are there families.
 
@@ -126,6 +143,7 @@ class MetricsFacts(Facts):
     http: Fact[Latency | None] = ABSENT
     database: Fact[Latency | None] = ABSENT
     cache: Fact[CacheMetrics | None] = ABSENT
+    pool: Fact[PoolMetrics | None] = ABSENT
     process: Fact[tuple[str, ...]] = ABSENT
     runtime: Fact[tuple[str, ...]] = ABSENT
     build_info: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, AliasPath, AwareDatetime, BeforeValidator, Field
 
 from readiness.facts.base import ABSENT, Fact, Facts
+from readiness.facts.mongodb_estate import Backups, HostLoad, Profiling, Router, Shard
 from readiness.facts.mongodb_server import Collection, CommandLine, ConnectionGroup, Counters, Gauges, StartupWarning
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -166,7 +167,8 @@ class MongoMember(Facts):
 
     `answers` is false where it could not be read, and `reason` says why. `activity` holds the differences of the
     counters over the quiet window of `window_seconds`, without the auditor's own commands. `collections` are the
-    busiest ones. `anonymous` is whether somebody without credentials may list the databases.
+    busiest ones, `profiling` is of their databases. `anonymous` is whether somebody without credentials may list the
+    databases. Only a mongos knows `routers` and `shards`.
     """
 
     address: Text
@@ -193,7 +195,12 @@ class MongoMember(Facts):
     collections: Fact[Annotated[tuple[Collection, ...], Field(max_length=100)]] = ABSENT
     collections_total: Fact[Count] = ABSENT
     data_bytes: Fact[Count] = ABSENT
+    profiling: Fact[Annotated[tuple[Profiling, ...], Field(max_length=100)]] = ABSENT
+    backups: Fact[Backups] = ABSENT
+    routers: Fact[Annotated[tuple[Router, ...], Field(max_length=100)]] = ABSENT
+    shards: Fact[Annotated[tuple[Shard, ...], Field(max_length=1000)]] = ABSENT
     host: Fact[Host] = ABSENT
+    host_load: Fact[HostLoad] = ABSENT
     disk: Fact[Disk] = ABSENT
     account: Fact[Account] = ABSENT
     anonymous: Fact[bool] = ABSENT

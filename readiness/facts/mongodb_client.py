@@ -14,12 +14,16 @@ Count = Annotated[int, Field(ge=0)]
 class ClientOptionsFacts(Facts):
     """The application's own client options; None is "not set", so the driver's default applies.
 
-    Defaults differ from driver to driver, so nothing here is one. Times are milliseconds. `from_uri` is false where
-    only options were given; then nothing is known of addresses, TLS and login. `compressors` are as written, even those
-    that this machine's driver lacks. `refused` are options with values that no driver takes; they are absent.
+    Defaults differ from driver to driver, so nothing here is one; `driver` is its name where the configuration gives
+    it. Times are milliseconds. `from_uri` is false where only options were given; then nothing is known of addresses,
+    TLS and login. `beside` are the lower-case names of those that mongodb.options gives, which win over the URI.
+    `compressors` are as written, even those that this machine's driver lacks. `refused` are options with values that no
+    driver takes; they are absent. `max_staleness_seconds` is -1 where it is switched off.
     """
 
     from_uri: bool
+    beside: tuple[str, ...] = ()
+    driver: Fact[str | None] = None
     srv: bool = False
     seeds: Fact[tuple[str, ...]] = ABSENT
     loopback: Fact[bool] = ABSENT
@@ -30,12 +34,16 @@ class ClientOptionsFacts(Facts):
     direct: Fact[bool | None] = None
     max_pool_size: Fact[Count | None] = None
     min_pool_size: Fact[Count | None] = None
+    max_connecting: Fact[Count | None] = None
     max_idle_ms: Fact[Count | None] = None
     wait_queue_ms: Fact[Count | None] = None
     server_selection_ms: Fact[Count | None] = None
     connect_ms: Fact[Count | None] = None
     socket_ms: Fact[Count | None] = None
     timeout_ms: Fact[Count | None] = None
+    heartbeat_ms: Fact[Count | None] = None
+    read_preference: Fact[str | None] = None
+    max_staleness_seconds: Fact[int | None] = None
     retry_writes: Fact[bool | None] = None
     retry_reads: Fact[bool | None] = None
     write_concern: Fact[str | int | None] = None

@@ -38,6 +38,18 @@ def _commands(value: Any) -> Any:
     return {name[:100]: entry for name, entry in list(value.items())[:1000] if isinstance(entry, (dict, CommandCount))}
 
 
+def _buckets(value: Any) -> Any:
+    """A histogram of serverStatus, `[{micros: 16, count: 446}, ...]`, as a mapping."""
+    if not isinstance(value, list):
+        return value
+    pairs = [(entry.get("micros"), entry.get("count")) for entry in value[:200] if isinstance(entry, dict)]
+    return {bound: count for bound, count in pairs if isinstance(bound, int)}
+
+
+Buckets = Annotated[dict[Count, Count], BeforeValidator(_buckets)]
+"""How many operations took at least that many microseconds, and less than the next bound."""
+
+
 class Counters(Facts):
     """Counters of serverStatus: since the start of the server in a reading, their differences over a window.
 
@@ -50,6 +62,8 @@ class Counters(Facts):
     reads_us: Fact[Count] = _at("opLatencies", "reads", "latency")
     writes: Fact[Count] = _at("opLatencies", "writes", "ops")
     writes_us: Fact[Count] = _at("opLatencies", "writes", "latency")
+    reads_histogram: Fact[Buckets] = _at("opLatencies", "reads", "histogram")
+    writes_histogram: Fact[Buckets] = _at("opLatencies", "writes", "histogram")
     commands: Fact[Count] = _at("opLatencies", "commands", "ops")
     commands_us: Fact[Count] = _at("opLatencies", "commands", "latency")
     queries: Fact[Count] = _at("opcounters", "query")
@@ -91,12 +105,16 @@ class Counters(Facts):
         now, then = self.__dict__[name], earlier.__dict__[name]
         if isinstance(now, Absent) or isinstance(then, Absent):
             return now if isinstance(now, Absent) else then
-        if isinstance(now, dict):
+        if name == "by_command":
             return now
-        return now - then if now >= then else absent("the server was restarted in the window")
+        if isinstance(now, dict):
+            grown = {bound: count - then.get(bound, 0) for bound, count in now.items()}
+            return grown if min(grown.values(), default=0) >= 0 else absent(_RESTARTED)
+        return now - then if now >= then else absent(_RESTARTED)
 
 
 _NEVER = CommandCount(total=0, failed=0)
+_RESTARTED = "the server was restarted in the window"
 
 
 class DefaultWriteConcern(Facts):
@@ -123,10 +141,15 @@ def _names(value: Any) -> Any:
 
 
 class Gauges(Facts):
-    """The present state of serverStatus. Cache sizes are bytes; `queued` has one entry a sample."""
+    """The present state of serverStatus. Cache sizes are bytes; `queued` has one entry a sample.
+
+    `connections_active` are those with an operation under way, `connections_queued` those that wait to be accepted.
+    """
 
     connections: Fact[Count] = _at("connections", "current")
     connections_left: Fact[Count] = _at("connections", "available")
+    connections_active: Fact[Count] = _at("connections", "active")
+    connections_queued: Fact[Count] = _at("connections", "queuedForEstablishment")
     queued: Fact[tuple[Count, ...]] = ABSENT
     read_tickets: Fact[Tickets] = _tickets("read")
     write_tickets: Fact[Tickets] = _tickets("write")
@@ -139,6 +162,7 @@ class Gauges(Facts):
     engine: Fact[Text] = _at("storageEngine", "name")
     engine_persistent: Fact[bool] = _at("storageEngine", "persistent")
     engine_read_only: Fact[bool] = _at("storageEngine", "readOnly")
+    backup_cursor_open: Fact[bool] = _at("storageEngine", "backupCursorOpen")
     compressors: Fact[Annotated[tuple[Text, ...], BeforeValidator(_names)]] = _at("network", "compression")
     certificate_not_after: Fact[AwareDatetime] = _at("security", "SSLServerCertificateExpirationDate")
     default_write_concern: Fact[DefaultWriteConcern] = Field(ABSENT, validation_alias="defaultRWConcern")
@@ -165,15 +189,23 @@ class CommandLine(Facts):
 
 
 class StartupWarning(Facts):
-    """What mongod complained of at its start. `severity`: W a warning, I advice."""
+    """What mongod complained of at its start. `severity`: W a warning, I advice.
+
+    `current` and `recommended` are the numbers that a complaint about a limit comes with.
+    """
 
     id: Count
     severity: Text = Field("", validation_alias="s")
     message: Text = Field("", validation_alias="msg")
+    current: Fact[Count] = _at("attr", "currentValue")
+    recommended: Fact[Count] = _at("attr", "recommendedMinimum")
 
 
 class ConnectionGroup(Facts):
-    """Connections of one application from one host with one driver. `logged_in` leaves out monitoring connections."""
+    """Connections of one application from one host with one driver. `logged_in` leaves out monitoring connections.
+
+    `least` is the smallest `pool` of the samples before and after the window in which the client was connected.
+    """
 
     app: Text = ""
     host: Text = ""
@@ -182,6 +214,12 @@ class ConnectionGroup(Facts):
     connections: Count
     active: Count = 0
     logged_in: Count = 0
+    least: Fact[Count] = ABSENT
+
+    @property
+    def pool(self) -> int:
+        """The connections of the pool, as far as a login tells them from those for monitoring."""
+        return self.logged_in or self.connections
 
     @property
     def internal(self) -> bool:
@@ -205,11 +243,19 @@ class Index(Facts):
 
 
 class Collection(Facts):
-    """One of the busiest collections. `collection_scans` counts since the start of the server, `uptime_hours` ago."""
+    """One of the busiest collections. `collection_scans` counts since the start of the server, `uptime_hours` ago.
+
+    Sizes are bytes: `data_bytes` uncompressed and `document_bytes` its mean for one document, `storage_bytes` on disk
+    and `free_bytes` the unused part of it, `index_bytes` of all indexes.
+    """
 
     name: Text
     documents: Fact[Count] = ABSENT
     data_bytes: Fact[Count] = ABSENT
+    document_bytes: Fact[Count] = ABSENT
+    storage_bytes: Fact[Count] = ABSENT
+    free_bytes: Fact[Count] = ABSENT
+    index_bytes: Fact[Count] = ABSENT
     collection_scans: Fact[Count] = ABSENT
     uptime_hours: Fact[float] = ABSENT
     indexes: Fact[Annotated[tuple[Index, ...], Field(max_length=100)]] = ABSENT

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 
-from readiness.load.plan import Plan
+from readiness.load.plan import LoadError, Plan
 
 
 async def resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
@@ -22,10 +22,22 @@ async def resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list
 
 
 def tls(plan: Plan) -> ssl.SSLContext | None:
-    """The context for the plan's connections, or None for plain HTTP."""
+    """The context for the plan's connections, or None for plain HTTP. Raises LoadError for unusable certificates."""
     if not plan.target()[2]:
         return None
-    return plan.ssl_context or ssl.create_default_context()
+    if plan.ssl_context is not None:
+        return plan.ssl_context
+    try:
+        if plan.ca_pem is None:
+            context = ssl.create_default_context()
+        else:  # only comments are not ASCII; and no text at all must not mean the system's store
+            context = ssl.create_default_context(cadata=plan.ca_pem.encode("ascii", "ignore").decode() or " ")
+    except ssl.SSLError as error:
+        raise LoadError(f"the certificates to trust cannot be read ({reason(error)})") from None
+    if not plan.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def reason(error: OSError) -> str:

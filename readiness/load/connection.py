@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol, cast
 
@@ -24,6 +25,7 @@ class Owner(Protocol):
     payload: bytes
     timeout: float
     max_bytes: int
+    bodiless: bool
 
     def ended(self, connection: Connection, kind: Kind, now: float, reusable: bool) -> None: ...
     def surplus(self, connection: Connection) -> None: ...
@@ -38,46 +40,66 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_extra", "_head", "_in_body", "_interim", "_keep", "_owner", "_parser", "_received", "_status", "_timeout",
-        "_transport", "deadline", "due", "first_byte", "latency", "previous", "received", "sample",
+        "_extra", "_head", "_in_body", "_interim", "_keep", "_mark", "_owner", "_parser", "_status", "_transport",
+        "_unread", "_write", "deadline", "due", "first_byte", "latency", "previous", "received", "sample",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._timeout = owner.timeout
         self._transport: asyncio.Transport | None = None
+        self._write: Callable[[bytes], None] = _nowhere
         self._parser = httptools.HttpResponseParser(self)
         self.sample: Sample | None = None  # None while idle
         self.previous: Sample | None = None  # of the last answer, where it was a success
         self.due = self.first_byte = self.latency = 0.0
         self.deadline = math.inf
-        self.received = 0  # bytes, over all answers
+        self.received = self._mark = 0  # bytes over all answers, and of those before this one
         self._keep = True
         self._head: bytes | bytearray | None = None
         self._in_body = self._extra = False
-        self._status = self._interim = self._received = 0
+        self._unread = owner.bodiless  # such an answer ends with its headers, whatever they announce
+        self._status = self._interim = 0
 
     @property
     def usable(self) -> bool:
         """Whether a request can be sent now."""
         return self._transport is not None and self.sample is None
 
+    @property
+    def status(self) -> int:
+        """Of the answer that has just ended, or 0."""
+        return self._status
+
     def send(self, due: float, sample: Sample) -> None:
-        """Sends one request that was due then."""
+        """Sends a request that was due then."""
+        owner = self._owner
         self.due = due
-        self.deadline = due + self._timeout
-        self.first_byte = 0.0
+        self.deadline = due + owner.timeout
         self.sample = sample
-        self._transport.write(self._owner.payload)  # type: ignore[union-attr]  # `usable` was asked before
+        self._write(owner.payload)
 
     def idle(self) -> None:
-        """Makes ready for the next request."""
+        """Forgets the answer that has just ended, and is ready for the next request."""
         self.previous = self.sample if 200 <= self._status < 300 else None
         self.sample = None
         self.deadline = math.inf
         self._head = None
+        self._mark = self.received
         self._in_body = self._extra = False
-        self._status = self._interim = self._received = 0
+        self._status = self._interim = 0
+
+    def again(self, due: float, sample: Sample) -> None:
+        """`idle` and `send` in one, because nearly every request comes this way."""
+        owner = self._owner
+        self.previous = self.sample if 200 <= self._status < 300 else None
+        self._head = None
+        self._mark = self.received
+        self._in_body = False  # and no more answers than one, or the connection would not be used again
+        self._status = self._interim = 0
+        self.due = due
+        self.deadline = due + owner.timeout
+        self.sample = sample
+        self._write(owner.payload)
 
     def give_up(self, now: float) -> None:
         """Ends the request that is under way, because its time is over."""
@@ -94,37 +116,42 @@ class Connection(asyncio.Protocol):
         match = re.search(rb"(?i)\n" + name + rb"[ \t]*:[ \t]*([^\r\n]*)", self._headers())
         return match[1][:2000].strip().decode("latin-1") if match else None
 
-    def _keep_head(self, data: bytes) -> None:
+    def _keep_head(self, data: bytes) -> bool:
+        """Whether the headers are still of a size to go on with."""
         if not isinstance(self._head, bytearray):
             self._head = bytearray(self._head or b"")
         self._head += data
+        return len(self._head) <= MAX_HEAD or self._head.find(b"\r\n\r\n", 0, MAX_HEAD) >= 0
 
     def _headers(self) -> bytes:
+        return self._final().partition(b"\r\n\r\n")[0]
+
+    def _final(self) -> bytes:
+        """What was kept, from the head of the final answer on."""
         head = bytes(self._head or b"")
         while _INTERIM.match(head):
             head = head.partition(b"\r\n\r\n")[2]
-        return head.partition(b"\r\n\r\n")[0]
+        return head
 
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
-        size = len(data)
-        self.received += size
+        self.received += len(data)
         if self.sample is None:
             if self._transport is not None:
                 self._owner.surplus(self)
             return
-        self._received += size
-        if not self.first_byte:
-            self.first_byte = now
         if self._head is None:
+            self.first_byte = now
             self._head = data  # nearly always all of it, and not worth a copy
-        elif not self._in_body:
-            self._keep_head(data)
+        elif not self._in_body and not self._keep_head(data):
+            self._end(Kind.MALFORMED, now, reusable=False)
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -133,9 +160,15 @@ class Connection(asyncio.Protocol):
         if self._status and not self._extra:
             self.latency = now - self.due
             self._owner.ended(self, KINDS[self._status], now, self._keep)
-        elif self._extra or self._interim > MAX_INTERIM or (not self._in_body and self._received > MAX_HEAD):
+        else:
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        """Ends an answer that is incomplete, or more than one, where it must not go on."""
+        size = self.received - self._mark
+        if self._extra or self._interim > MAX_INTERIM or (not self._in_body and size > MAX_HEAD):
             self._end(Kind.MALFORMED, now, reusable=False)
-        elif self._received > self._owner.max_bytes:
+        elif size > self._owner.max_bytes:
             self._end(Kind.OVERSIZED, now, reusable=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,7 +180,8 @@ class Connection(asyncio.Protocol):
             elif exc is not None or _FRAMED.search(self._headers()):
                 kind = Kind.SHORT_BODY
             else:  # the end of the connection is the end of such a body
-                kind = KINDS[self._parser.get_status_code()]
+                self._status = self._parser.get_status_code()
+                kind = KINDS[self._status]
             self._end(kind, perf_counter(), reusable=False)
         self._transport = None
         self._owner.lost(self)
@@ -164,12 +198,26 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_body = True
+        if self._unread and not 100 <= self._parser.get_status_code() < 200:
+            self._complete_without_body()
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._interim += 1
             self._in_body = False
-            return
-        self._status = status or 999  # a status of 000 is none, but the answer is complete
-        self._keep = self._parser.should_keep_alive()
+        elif not self._unread:
+            self._status = status or 999  # a status of 000 is none, but the answer is complete
+            self._keep = self._parser.should_keep_alive()
+
+    def _complete_without_body(self) -> None:
+        """The answer to a HEAD request; the parser would go on to wait for the body."""
+        self._status = self._parser.get_status_code() or 999
+        self._extra = bool(self._final().partition(b"\r\n\r\n")[2])
+        closing = (self.header(b"connection") or "").lower()
+        self._keep = "close" not in closing and (self._parser.get_http_version() == "1.1" or "keep-alive" in closing)
+        self._parser = httptools.HttpResponseParser(self)
+
+
+def _nowhere(data: bytes) -> None:
+    """Where a connection that is not open writes."""

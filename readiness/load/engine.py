@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-import socket
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-from readiness.load.address import reason, resolve, tls
 from readiness.load.connection import Connection
-from readiness.load.histogram import Histogram
-from readiness.load.plan import LoadError, Plan
-from readiness.load.result import Kind, Result, Sample, combined
+from readiness.load.control import Control, Progress
+from readiness.load.dial import Dial
+from readiness.load.plan import Plan
+from readiness.load.result import Kind, Result, Sample, whole
 
 OPENING = 128
 """How many connections are opened at the same time."""
@@ -26,138 +26,107 @@ ERROR_SHARE = 0.5
 BACKOFF_SECONDS = 0.05
 LINGER_SECONDS = 1.0
 """How long a run that was stopped waits for the answers under way."""
+_SUCCESS = Kind.SUCCESS  # a member of an enumeration is slow to look up, for the path that every answer takes
 
 
-async def run(plan: Plan, *, ready: Callable[[], Awaitable[object]] | None = None) -> Result:
+async def run(
+    plan: Plan, *, ready: Callable[[], Awaitable[object]] | None = None, control: Control | None = None
+) -> Result:
     """Carries out the plan.
 
     Args:
         ready: awaited once between warming the connections and the first request.
+        control: to watch the run and to end it early; the result then says so.
 
     Raises:
         LoadError: the target cannot be reached at all, or this machine lacks file descriptors.
     """
-    engine = _Engine(plan)
+    engine = _Engine(plan, control or Control())
     try:
-        await engine.warm()
-        if ready is not None:
-            await ready()
-        await engine.measure()
+        if await engine.prepare(ready):
+            await engine.measure()
     finally:
         engine.close()
     return engine.result()
 
 
-def measure(plan: Plan) -> Result:
-    """`run(plan)` in an event loop of its own, uvloop's where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(run(plan))
-
-
 class _Engine:
     """One run. Everything happens in one event loop; a request is a due time and the sample that counts it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, control: Control) -> None:
         self._plan = plan
+        self._control = control
         self.payload = plan.request()
         self.timeout = plan.timeout
         self.max_bytes = plan.max_bytes
+        self.bodiless = plan.method == "HEAD"
         self._tolerance = math.inf if plan.tolerance is None else plan.tolerance
         self._loop = asyncio.get_running_loop()
-        self._addresses: list[tuple[int, tuple[object, ...]]] = []
-        self._tls = tls(plan)
+        self._dial = Dial(plan, lambda: Connection(self))
         self._open: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._waiting: deque[tuple[float, Sample]] = deque()
         self._opening: set[asyncio.Task[None]] = set()
+        self._preparing: asyncio.Task[None] | None = None
         self._handles: dict[str, asyncio.Handle] = {}
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._samples = tuple(Sample() for _ in range(plan.windows))
-        self._connect, self._handshake = Histogram(), Histogram()
+        self._sample = self._samples[0]  # of the current window; the closed loop's
         self._limit = math.inf if plan.due is None else plan.due
+        self._left = 0.0 if plan.rate else self._limit  # what a closed loop may still send
         self._scheduled = self._busy = self._answered = self._failed = 0
-        self._running, self._closed_loop = False, not plan.rate
-        self._start = self._end = self._last = self._concluded = 0.0
+        self._running = False
+        self._start = self._end = self._last = self._concluded = self._began = 0.0
         self._history: deque[tuple[float, int, int]] = deque()
-        self._peak = self._refused = self._closed = self._received = 0
+        self._peak = self._refused = self._closed = self._received = self._unfinished = 0
         self._stopped: str | None = None
         self._location: str | None = None
         self._retry_after: str | None = None
 
     # Connections.
 
-    async def warm(self) -> None:
-        """Finds the address and opens the connections. Raises LoadError where none could be opened."""
-        host, port, _ = self._plan.target()
+    async def prepare(self, ready: Callable[[], Awaitable[object]] | None) -> bool:
+        """Opens the connections and awaits `ready`; False where the run was stopped before all that was done."""
+        self._preparing = self._loop.create_task(self._prepare(ready))
+        self._control.attach(self)
         try:
-            async with asyncio.timeout(self._plan.timeout):
-                self._addresses = await resolve(self._loop, host, port)
-        except OSError as error:
-            raise LoadError(f"{host}: {reason(error)}") from None
-        if not self._plan.warm:
-            return
+            await self._preparing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._stopped is None or (task is not None and task.cancelling()):
+                raise
+        return self._stopped is None
+
+    async def _prepare(self, ready: Callable[[], Awaitable[object]] | None) -> None:
+        await self._dial.resolve()
+        if self._plan.warm:
+            await self._warm()
+        if ready is not None:
+            await ready()
+
+    async def _warm(self) -> None:
+        """Opens the connections. Raises LoadError where none could be opened."""
         gate = asyncio.Semaphore(OPENING)
         errors = await asyncio.gather(*(self._try_open(gate) for _ in range(self._plan.connections)))
         failed = [error for error in errors if error is not None]
-        if full := next((e for e in failed if e.errno in (errno.EMFILE, errno.ENFILE)), None):
-            raise LoadError(f"{len(self._open)} connections, then {reason(full)}: raise `ulimit -n`")
-        if len(failed) == len(errors):
-            raise LoadError(f"could not connect to {host}:{port} ({reason(failed[0])})")
+        worst = next((each for each in failed if each.errno in (errno.EMFILE, errno.ENFILE)), None)
+        if worst or len(failed) == len(errors):
+            raise self._dial.unreachable(worst or failed[0], len(self._open))
         self._refused = len(failed)
 
     async def _try_open(self, gate: asyncio.Semaphore) -> OSError | None:
         async with gate:
             try:
-                self._idle.append(await self._connection())
+                await self._connection()
             except OSError as error:
                 return error
         return None
 
-    async def _connection(self) -> Connection:
-        connection = Connection(self)
-        async with asyncio.timeout(self._plan.timeout):
-            began = perf_counter()
-            sock = await self._socket()
-            self._connect.record(perf_counter() - began)
-            try:
-                began = perf_counter()
-                name = self._plan.target()[0] if self._tls else None
-                await self._loop.create_connection(lambda: connection, sock=sock, ssl=self._tls, server_hostname=name)
-            except BaseException:
-                sock.close()
-                raise
-            if self._tls:
-                self._handshake.record(perf_counter() - began)
-        if not connection.usable:  # closed again before anybody looked
-            raise ConnectionResetError(errno.ECONNRESET, "closed at once")
+    async def _connection(self) -> None:
+        connection = await self._dial()
         self._open.add(connection)
+        self._idle.append(connection)
         self._peak = max(self._peak, len(self._open))
-        return connection
-
-    async def _socket(self) -> socket.socket:
-        failure: OSError | None = None
-        for family, address in list(self._addresses):
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                await self._loop.sock_connect(sock, address)
-            except OSError as error:
-                sock.close()
-                failure = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                if failure is not None:  # start with the address that works next time
-                    self._addresses.insert(0, self._addresses.pop(self._addresses.index((family, address))))
-                return sock
-        raise failure or OSError(errno.EADDRNOTAVAIL, "no address")
 
     def _grow(self) -> None:
         room = self._plan.connections - len(self._open) - len(self._opening)
@@ -174,7 +143,7 @@ class _Engine:
 
     async def _replace(self) -> None:
         try:
-            self._idle.append(await self._connection())
+            await self._connection()
         except OSError:
             if self._waiting:
                 _, sample = self._waiting.popleft()
@@ -187,6 +156,7 @@ class _Engine:
     async def measure(self) -> None:
         """Sends what is due until the run is over."""
         self._running = True
+        self._began = time.time()
         self._start = self._last = perf_counter()
         self._end = self._start + self._plan.duration
         self._history.append((self._start, 0, 0))
@@ -194,14 +164,23 @@ class _Engine:
         if self._plan.rate:
             self._dispatch()
         else:
+            self._turn(0)
             for _ in range(self._plan.connections):
                 self._again()
         await self._over
 
+    def _turn(self, window: int) -> None:
+        """What a closed loop sends from now on belongs to this window."""
+        self._sample = self._samples[window]
+        if window + 1 < len(self._samples):
+            due = self._start + (window + 1) * self._plan.duration / len(self._samples)
+            self._handles["turn"] = self._loop.call_later(due - perf_counter(), self._turn, window + 1)
+
     def _dispatch(self) -> None:
         now = perf_counter()
         interval, windows = 1 / self._plan.rate, self._samples
-        due = self._start + self._scheduled * interval
+        start = self._start + self._plan.offset
+        due = start + self._scheduled * interval
         while due <= now and self._scheduled < self._limit:
             window = int((due - self._start) / self._plan.duration * len(windows))
             sample = windows[min(window, len(windows) - 1)]
@@ -211,7 +190,7 @@ class _Engine:
             else:
                 sample.lateness.record(now - due)
                 self._waiting.append((due, sample))
-            due = self._start + self._scheduled * interval
+            due = start + self._scheduled * interval
         if self._waiting:
             self._pump()
         if not self._running:
@@ -227,15 +206,10 @@ class _Engine:
 
     def _again(self) -> None:
         """The next request of a closed loop."""
-        if not self._closed_loop or not self._running or self._scheduled >= self._limit:
-            return
-        self._scheduled += 1
-        self._waiting.append((0.0, self._current()))
-        self._pump()
-
-    def _current(self) -> Sample:
-        share = (perf_counter() - self._start) / self._plan.duration
-        return self._samples[min(int(share * len(self._samples)), len(self._samples) - 1)]
+        if self._left > 0:
+            self._left -= 1
+            self._waiting.append((0.0, self._sample))
+            self._pump()
 
     def _pump(self) -> None:
         while self._waiting and self._idle:
@@ -243,13 +217,10 @@ class _Engine:
             connection = self._idle.popleft()
             if connection.usable:
                 due, sample = self._waiting.popleft()
-                self._send(connection, due, sample)
+                self._busy += 1
+                connection.send(due or perf_counter(), sample)
         if self._waiting:
             self._grow()
-
-    def _send(self, connection: Connection, due: float, sample: Sample) -> None:
-        self._busy += 1
-        connection.send(due or perf_counter(), sample)
 
     # What connections report.
 
@@ -257,27 +228,28 @@ class _Engine:
         """One request has ended."""
         sample = connection.sample
         assert sample is not None
-        if kind is Kind.SUCCESS:
+        if kind is _SUCCESS:
             self._answered += 1
             self._last = now
             sample.succeed(connection.latency, connection.first_byte - connection.due)
         else:
             self._count(sample, kind, now)
             self._note(connection, kind)
-        connection.idle()
         if not reusable:
+            connection.idle()
             self._busy -= 1
             self._closed += kind.answered
             self._forget(connection)
             self._again()
             self._pump()
+        elif self._left > 0 and not self._waiting:
+            self._left -= 1
+            connection.again(now, self._sample)
         elif self._waiting:
             due, sample = self._waiting.popleft()
-            connection.send(due or now, sample)
-        elif self._closed_loop and self._running and self._scheduled < self._limit:
-            self._scheduled += 1
-            connection.send(now, sample if len(self._samples) == 1 else self._current())
+            connection.again(due or now, sample)
         else:
+            connection.idle()
             self._busy -= 1
             self._idle.append(connection)
         if not self._busy:
@@ -286,9 +258,9 @@ class _Engine:
     def _note(self, connection: Connection, kind: Kind) -> None:
         if kind is Kind.REDIRECT:
             self._location = connection.header(b"location") or self._location
-        elif kind is Kind.LIMITED and (retry := connection.header(b"retry-after")) is not None:
+        elif connection.status in (429, 503) and (retry := connection.header(b"retry-after")) is not None:
             self._retry_after = retry
-            self._stop("429 with Retry-After")
+            self._halt(f"{connection.status} with Retry-After")
 
     def surplus(self, connection: Connection) -> None:
         """Bytes came that belong to no request: the answer before them was not what it seemed."""
@@ -325,6 +297,8 @@ class _Engine:
             self._count(self._waiting.popleft()[1], Kind.UNSENT, now)
         if self._running:
             self._judge(now)
+        if self._control.on_progress is not None:
+            self._control.on_progress(self._progress(now))
         if not self._plan.rate and now >= self._end:
             self._finish()
         self._check()
@@ -339,18 +313,36 @@ class _Engine:
         since, answered, failed = self._history[0]
         answered, failed = self._answered - answered, self._failed - failed
         if now - since >= ERROR_SECONDS and answered and failed > ERROR_SHARE * answered:
-            self._stop(f"{failed} of {answered} requests failed within {ERROR_SECONDS:g} s")
+            self._halt(f"{failed} of {answered} requests failed within {ERROR_SECONDS:g} s")
 
-    def _stop(self, why: str) -> None:
+    def _progress(self, now: float) -> Progress:
+        seconds = sum(sample.seconds for sample in self._samples)
+        return Progress(now - self._start, self._answered, self._failed, seconds, len(self._open))
+
+    def _halt(self, why: str) -> None:
+        """Ends the run early of itself."""
         if self._running:
-            self._stopped = why
-            self._waiting.clear()
-            self._finish()
-            self._handles["linger"] = self._loop.call_later(LINGER_SECONDS, self._conclude)
+            self.stop(why)
+            if self._control.on_stop is not None:
+                self._control.on_stop(why)
+
+    def stop(self, why: str) -> None:
+        """Sends nothing more. The answers under way have a little time to come."""
+        if self._stopped is not None or self._over.done():
+            return
+        self._stopped = why
+        if not self._start:
+            if self._preparing is not None:
+                self._preparing.cancel()
+            return
+        self._waiting.clear()
+        self._finish()
+        self._handles["linger"] = self._loop.call_later(LINGER_SECONDS, self._conclude)
 
     def _finish(self) -> None:
         """Nothing more becomes due."""
         self._running = False
+        self._left = 0
         if (handle := self._handles.get("next")) is not None:
             handle.cancel()
         if not self._plan.rate:
@@ -358,7 +350,7 @@ class _Engine:
         self._check()
 
     def _check(self) -> None:
-        if self._running and (self._plan.rate or self._scheduled < self._limit):
+        if self._running and (self._plan.rate or self._left > 0):
             return
         if not self._busy and not self._waiting:
             self._running = False
@@ -367,6 +359,7 @@ class _Engine:
     def _conclude(self) -> None:
         if not self._over.done():
             self._concluded = self._last if self._stopped else perf_counter()
+            self._unfinished = self._busy
             self._over.set_result(None)
 
     def close(self) -> None:
@@ -381,12 +374,11 @@ class _Engine:
 
     def result(self) -> Result:
         """What was measured."""
-        total = self._samples[0] if len(self._samples) == 1 else combined(self._samples)
         return Result(
-            total=total,
+            total=whole(self._samples),
             windows=self._samples,
-            connect=self._connect,
-            tls=self._handshake,
+            connect=self._dial.connect,
+            tls=self._dial.handshake,
             duration_seconds=self._concluded - self._start,
             connections=self._peak,
             refused=self._refused,
@@ -395,4 +387,6 @@ class _Engine:
             stopped=self._stopped,
             location=self._location,
             retry_after=self._retry_after,
+            unfinished=self._unfinished,
+            started_at=self._began,
         )

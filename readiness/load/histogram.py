@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
@@ -10,6 +10,7 @@ from hdrh.histogram import HdrHistogram
 HIGHEST_US = 3_600_000_000
 DIGITS = 3
 _EXACT_BITS = 11  # three significant digits: values below 2^11 are exact, above them 2^10 steps an octave
+_EXACT = 1 << _EXACT_BITS
 
 
 class Histogram:
@@ -19,26 +20,33 @@ class Histogram:
     that `hdr()` and everything computed from it loses nothing. Mean and maximum are exact.
     """
 
-    __slots__ = ("_built", "_counts", "_longest", "_sum", "count")
+    __slots__ = ("_built", "_counts", "_longest", "_sum")
 
     def __init__(self) -> None:
-        self.count = 0
         self._counts: dict[int, int] = {}
         self._sum = 0.0
         self._longest = 0.0
         self._built: tuple[int, Any] | None = None
 
+    @property
+    def count(self) -> int:
+        """How many times were recorded."""
+        return sum(self._counts.values())
+
+    @property
+    def seconds(self) -> float:
+        """The sum of all times."""
+        return self._sum
+
     def record(self, seconds: float) -> None:
         """Counts one time."""
         value = int(seconds * 1_000_000)
-        if value >= 1 << _EXACT_BITS or value < 0:
-            value = bucket(seconds)
-        counts = self._counts
-        if value in counts:
-            counts[value] += 1
-        else:
-            counts[value] = 1
-        self.count += 1
+        if not 0 <= value < _EXACT:
+            value = _edge(value)
+        try:
+            self._counts[value] += 1
+        except KeyError:
+            self._counts[value] = 1
         self._sum += seconds
         if seconds > self._longest:
             self._longest = seconds
@@ -47,14 +55,12 @@ class Histogram:
         """Takes back one time that was recorded; the maximum stays."""
         value = bucket(seconds)
         self._counts[value] -= 1
-        self.count -= 1
         self._sum -= seconds
 
     def add(self, other: Histogram) -> None:
         """Adds the counts of another histogram, without loss."""
         for value, count in other._counts.items():
             self._counts[value] = self._counts.get(value, 0) + count
-        self.count += other.count
         self._sum += other._sum
         self._longest = max(self._longest, other._longest)
         self._built = None
@@ -62,7 +68,8 @@ class Histogram:
     @property
     def mean(self) -> float | None:
         """The mean in milliseconds, or None without values."""
-        return 1000 * self._sum / self.count if self.count else None
+        count = self.count
+        return 1000 * self._sum / count if count else None
 
     @property
     def max(self) -> float | None:
@@ -78,13 +85,30 @@ class Histogram:
 
     def hdr(self) -> Any:
         """The same counts as an `HdrHistogram` in microseconds, for its iterators and its interchange format."""
-        if self._built is None or self._built[0] != self.count:
+        count = self.count
+        if self._built is None or self._built[0] != count:
             built = HdrHistogram(1, HIGHEST_US, DIGITS)
             for value, count in self._counts.items():
                 if count:
                     built.record_value(value, count)
-            self._built = (self.count, built)
+            self._built = (count, built)
         return self._built[1]
+
+    def encoded(self) -> str:
+        """The counts in HdrHistogram's own compressed form (V2, base64), in microseconds, for other tools."""
+        return bytes(self.hdr().encode()).decode("ascii")
+
+    def pack(self) -> dict[str, Any]:
+        """Plain data that `unpack` makes the same histogram of, in another process or on another machine."""
+        return {"counts": dict(self._counts), "sum": self._sum, "longest": self._longest}
+
+    @classmethod
+    def unpack(cls, data: Mapping[str, Any]) -> Histogram:
+        """The histogram that was packed."""
+        made = cls()
+        made._counts = dict(data["counts"])
+        made._sum, made._longest = data["sum"], data["longest"]
+        return made
 
     def summary(self, percents: Iterable[float]) -> dict[str, float | None]:
         """Mean, the given percentiles (`p99.5`) and the maximum, in milliseconds to the microsecond."""
@@ -95,10 +119,12 @@ class Histogram:
 def bucket(seconds: float) -> int:
     """The lowest value, in microseconds, of the HdrHistogram bucket that holds this time."""
     value = int(seconds * 1_000_000)
-    if value < 1 << _EXACT_BITS:
-        return max(value, 0)
-    value = min(value, HIGHEST_US)
-    shift = value.bit_length() - _EXACT_BITS
+    return value if 0 <= value < _EXACT else _edge(value)
+
+
+def _edge(value: int) -> int:
+    value = max(0, min(value, HIGHEST_US))
+    shift = max(0, value.bit_length() - _EXACT_BITS)
     return value >> shift << shift
 
 

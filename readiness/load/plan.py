@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"[\x21-\x7e]+")
+METHODS = ("GET", "HEAD")
 _OWN = {"connection", "content-length", "transfer-encoding", "expect", "upgrade"}
 
 
@@ -21,7 +22,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run of GET requests against one URL.
+    """One run of GET or HEAD requests against one URL.
 
     Args:
         url: http or https, without credentials.
@@ -36,7 +37,12 @@ class Plan:
             skipped: whatever it took would say nothing of the server. None sends them all.
         windows: equal parts of the duration whose samples are also kept apart.
         warm: open all connections before the first request is due; otherwise on demand.
-        ssl_context: for https; the system's trust store when None.
+        ssl_context: for https; made of `ca_pem` and `verify` when None. A plan with one cannot be pickled.
+        method: GET, or HEAD.
+        offset: seconds between the start and the first due request of an open loop. The shards of a schedule take
+            turns by it.
+        ca_pem: certificates that are trusted instead of the system's, as PEM text.
+        verify: False accepts any certificate.
 
     Raises:
         ValueError: where any of this cannot be sent as asked.
@@ -54,14 +60,22 @@ class Plan:
     windows: int = 1
     warm: bool = True
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    method: str = "GET"
+    offset: float = 0.0
+    ca_pem: str | None = field(default=None, repr=False)
+    verify: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("rate", "duration", "timeout"):
+        for name in ("rate", "duration", "timeout", "offset"):
             if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{name} must be a finite number, not below 0")
         for name in ("duration", "timeout", "connections", "max_bytes", "windows"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+        if self.max_requests is not None and self.max_requests <= 0:
+            raise ValueError("max_requests must be above 0")
+        if self.method not in METHODS:
+            raise ValueError(f"method must be {' or '.join(METHODS)}")
         self.target()
         self.request()
 
@@ -70,18 +84,22 @@ class Plan:
         """How many requests the schedule holds, or None in a closed loop without a limit."""
         if not self.rate:
             return self.max_requests
-        count = math.ceil(self.rate * self.duration - 1e-9)
+        count = max(0, math.ceil(self.rate * (self.duration - self.offset) - 1e-9))
         return count if self.max_requests is None else min(count, self.max_requests)
 
     def target(self) -> tuple[str, int, bool]:
         """Host, port, and whether to speak TLS."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("the host or the port cannot be read") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("expected http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH")
         if parts.username is not None or parts.password is not None:
             raise ValueError("credentials belong into a header, not into the URL")
         secure = parts.scheme == "https"
-        return parts.hostname, parts.port or (443 if secure else 80), secure
+        return parts.hostname, port or (443 if secure else 80), secure
 
     def request(self) -> bytes:
         """The request as it goes over the wire."""
@@ -91,7 +109,7 @@ class Plan:
         if not _TARGET.fullmatch(path):
             raise ValueError("the path and query must be percent-encoded ASCII")
         name = f"[{host}]" if ":" in host else host.encode("idna").decode()
-        lines = [f"GET {path} HTTP/1.1"]
+        lines = [f"{self.method} {path} HTTP/1.1"]
         if not any(key.lower() == "host" for key in self.headers):
             lines.append(f"Host: {name}" + ("" if port == (443 if secure else 80) else f":{port}"))
         for key, value in self.headers.items():

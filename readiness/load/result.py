@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,9 @@ class Kind(StrEnum):
         return self.value[0].isdigit()
 
 
+_HISTOGRAMS = ("_whole", "_parted", "_first", "lateness")
+
+
 class Sample:
     """Answers of one run, or of one window of it. Latency and time to first byte are those of the successes.
 
@@ -49,27 +52,80 @@ class Sample:
     the requests that were not sent because that was later than the plan tolerates.
     """
 
-    __slots__ = ("first_byte", "latency", "lateness", "others", "skipped", "successes")
+    __slots__ = ("_first", "_parted", "_whole", "lateness", "others", "skipped")
 
     def __init__(self) -> None:
-        self.successes = self.skipped = 0
+        self.skipped = 0
         self.others: Counter[Kind] = Counter()
-        self.latency = Histogram()
-        self.first_byte = Histogram()
         self.lateness = Histogram()
+        # Nearly every answer comes in one piece, and its time to first byte is its latency: one histogram for both.
+        self._whole = Histogram()
+        self._parted, self._first = Histogram(), Histogram()
 
     def succeed(self, latency: float, first_byte: float) -> None:
         """Counts a success with its times in seconds."""
-        self.successes += 1
-        self.latency.record(latency)
-        self.first_byte.record(first_byte)
+        if latency == first_byte:
+            self._whole.record(latency)
+        else:
+            self._parted.record(latency)
+            self._first.record(first_byte)
 
     def revoke(self, latency: float, first_byte: float) -> None:
         """Turns a success with these times into a malformed answer."""
-        self.successes -= 1
         self.others[Kind.MALFORMED] += 1
-        self.latency.forget(latency)
-        self.first_byte.forget(first_byte)
+        if latency == first_byte:
+            self._whole.forget(latency)
+        else:
+            self._parted.forget(latency)
+            self._first.forget(first_byte)
+
+    def add(self, other: Sample) -> None:
+        """Adds the answers of another sample."""
+        self.skipped += other.skipped
+        self.others.update(other.others)
+        for name in _HISTOGRAMS:
+            getattr(self, name).add(getattr(other, name))
+
+    def pack(self) -> dict[str, Any]:
+        """Plain data that `unpack` makes the same sample of."""
+        packed = {name: getattr(self, name).pack() for name in _HISTOGRAMS}
+        return {"skipped": self.skipped, "others": {kind.value: count for kind, count in self.others.items()}, **packed}
+
+    @classmethod
+    def unpack(cls, data: Mapping[str, Any]) -> Sample:
+        """The sample that was packed."""
+        made = cls()
+        made.skipped = data["skipped"]
+        made.others.update({Kind(kind): count for kind, count in data["others"].items()})
+        for name in _HISTOGRAMS:
+            setattr(made, name, Histogram.unpack(data[name]))
+        return made
+
+    @property
+    def latency(self) -> Histogram:
+        """The times of the successes, from the moment each request was due."""
+        return merged((self._whole, self._parted)) if self._parted.count else self._whole
+
+    @property
+    def first_byte(self) -> Histogram:
+        """The same to the first byte of the answer."""
+        return merged((self._whole, self._first)) if self._first.count else self._whole
+
+    @property
+    def seconds(self) -> float:
+        """The sum of all latencies."""
+        return self._whole.seconds + self._parted.seconds
+
+    @property
+    def successes(self) -> int:
+        """How many answers were 2xx."""
+        return self._whole.count + self._parted.count
+
+    @property
+    def answers(self) -> dict[str, int]:
+        """Every request by how it ended, successes and failures, the most frequent first."""
+        counts = Counter({Kind.SUCCESS.value: self.successes}) + Counter({k.value: n for k, n in self.others.items()})
+        return dict(counts.most_common())
 
     @property
     def requests(self) -> int:
@@ -86,6 +142,9 @@ class Sample:
         return self.latency.percentile(percent)
 
 
+_PACKED = frozenset({"total", "windows", "connect", "tls"})
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One run.
@@ -98,6 +157,8 @@ class Result:
         received: bytes, headers included.
         stopped: why the run ended before its time, or None.
         location, retry_after: these headers of the last answer that had them; whatever the server wrote.
+        unfinished: requests that were sent and then left, because the run was stopped; they are counted nowhere else.
+        started_at: when the first request was due, in Unix time.
     """
 
     total: Sample
@@ -112,6 +173,8 @@ class Result:
     stopped: str | None = None
     location: str | None = None
     retry_after: str | None = None
+    unfinished: int = 0
+    started_at: float = 0.0
 
     @property
     def requests_per_second(self) -> float:
@@ -134,6 +197,7 @@ class Result:
             "requests_per_second": round(self.requests_per_second, 3),
             "latency_ms": self.total.latency.summary(_PERCENTS),
             "first_byte_ms": self.total.first_byte.summary((50, 99)),
+            "answers": self.total.answers,
             "errors": self.total.errors,
             "redirects": self.total.others[Kind.REDIRECT],
             "lateness_ms": self.total.lateness.summary((50, 99)),
@@ -143,9 +207,27 @@ class Result:
             "tls_ms": self.tls.summary((50, 99)),
             "connections": self.connections,
             "refused": self.refused,
+            "closed": self.closed,
+            "bytes_received": self.received,
             "duration_seconds": round(self.duration_seconds, 3),
             "stopped": self.stopped,
+            "retry_after": self.retry_after,
+            "unfinished": self.unfinished,
         }
+
+    def pack(self) -> dict[str, Any]:
+        """Plain data (mappings, lists, numbers, strings) that `unpack` makes the same result of."""
+        rest = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _PACKED}
+        windows = [window.pack() for window in self.windows]
+        return {**rest, "windows": windows, "connect": self.connect.pack(), "tls": self.tls.pack()}
+
+    @classmethod
+    def unpack(cls, data: Mapping[str, Any]) -> Result:
+        """The result that was packed."""
+        rest = {each.name: data[each.name] for each in fields(cls) if each.name not in _PACKED}
+        windows = tuple(map(Sample.unpack, data["windows"]))
+        connect, tls = Histogram.unpack(data["connect"]), Histogram.unpack(data["tls"])
+        return cls(total=whole(windows), windows=windows, connect=connect, tls=tls, **rest)
 
 
 def too_late(lateness_p99: float | None, latency_p50: float | None) -> bool:
@@ -157,16 +239,15 @@ def too_late(lateness_p99: float | None, latency_p50: float | None) -> bool:
 
 def combined(samples: Iterable[Sample]) -> Sample:
     """One sample with the answers of all."""
-    parts = list(samples)
     total = Sample()
-    for part in parts:
-        total.successes += part.successes
-        total.skipped += part.skipped
-        total.others.update(part.others)
-    total.latency = merged(part.latency for part in parts)
-    total.first_byte = merged(part.first_byte for part in parts)
-    total.lateness = merged(part.lateness for part in parts)
+    for each in samples:
+        total.add(each)
     return total
+
+
+def whole(windows: Sequence[Sample]) -> Sample:
+    """All windows of a run as one; the same object where there is one only."""
+    return windows[0] if len(windows) == 1 else combined(windows)
 
 
 def kind_of(status: int) -> Kind:

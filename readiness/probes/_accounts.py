@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from readiness.facts.base import maybe
+from readiness.facts.kubernetes import KubernetesFacts
 from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
 
@@ -30,3 +31,24 @@ def redis_account(facts: RedisFacts | None) -> str:
         "for redis.warm_keys also: +scan +ttl +memory|usage %R~PATTERN"
         + ("" if major != 6 else "  (~PATTERN before version 7)")
     )
+
+
+def kubernetes_account(facts: KubernetesFacts | None) -> str:
+    """For kubectl, in the namespace that was read; then what the present account may do, as the API server says."""
+    namespace = facts.namespace if facts is not None else "NAMESPACE"
+    lines = [
+        f"kubectl -n {namespace} create serviceaccount readiness",
+        f"kubectl -n {namespace} create rolebinding readiness --clusterrole=view "
+        f"--serviceaccount={namespace}:readiness",
+        f"kubectl -n {namespace} create token readiness --duration=1h",
+    ]
+    rules = maybe(lambda: facts.access.rules) if facts is not None else None
+    if facts is not None and rules is not None:
+        partly = "" if facts.access.complete else ", and perhaps more"
+        lines.append(f"the present account ({facts.access.credential}) may{partly}:")
+        lines += [f"  {rule}" for rule in rules[:40]]
+        if len(rules) > 40:
+            lines.append(f"  and {len(rules) - 40} rules more")
+        if maybe(lambda: facts.access.reads_secrets):
+            lines.append("it may read secrets, which no check needs")
+    return "\n".join(lines)

@@ -107,7 +107,7 @@ async def cache_use(http: HttpSettings, settings: RedisSettings, redis: RedisFac
 
 async def _watched(http: HttpSettings, settings: RedisSettings, redis: RedisFacts, context: Context) -> CacheUseFacts:
     assert settings.url is not None  # the engine runs no probe whose key is missing
-    target = parse_url(settings.url.get_secret_value(), context.limits.request_seconds)
+    target = parse_url(settings.url.get_secret_value(), context.limits)
     if not target.path:
         # Where redis.url leads to a Sentinel, the facts are of the primary behind it.
         target = replace(target, host=redis.host, port=redis.port)

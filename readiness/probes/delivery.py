@@ -20,7 +20,7 @@ from readiness.probes import delivery_page
 from readiness.probes.delivery_ask import IDENTITY, Answer, Asker
 from readiness.probes.fetch import fetcher, tls_context
 
-MOST_ENDPOINTS, MOST_COMPRESSED, MOST_REVALIDATED, MOST_REDIRECTS = 3, 4, 3, 3
+MOST_ENDPOINTS, MOST_COMPRESSED, MOST_REVALIDATED = 3, 4, 3
 INSTANCE_ANSWERS = 12
 WORTH_COMPRESSING = 1400
 """Bytes below which compression does not pay: such an answer fits into one packet."""
@@ -98,7 +98,7 @@ async def delivery(http: HttpSettings, context: Context) -> DeliveryFacts:
 async def _page(asker: Asker, url: str) -> _Target:
     """The answer at the base URL, or where its redirects inside the origin lead."""
     answer = await asker.ask(url, PAGE, keep=delivery_page.MOST_JSON)
-    for _ in range(MOST_REDIRECTS):
+    for _ in range(asker.redirects):
         if not isinstance(answer, Exchange) or not 300 <= answer.status < 400:
             break
         try:

@@ -35,6 +35,7 @@ class Asker:
     def __init__(self, fetch: Fetcher) -> None:
         self._fetch = fetch
         self._limited = False
+        self.redirects = fetch.limits.redirects
         self.sent = self.answers = 0
         self.instances: dict[str, set[str]] = {}
         self.balancers: set[str] = set()

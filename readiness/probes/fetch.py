@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -18,9 +19,10 @@ from urllib.parse import quote
 
 import httpx
 
+from readiness.budget import Budget
 from readiness.errors import ProbeError
 from readiness.facts.exchange import Exchange
-from readiness.settings import HttpSettings
+from readiness.settings import HttpSettings, Limits
 from readiness.spec import Context
 
 KEEP_BYTES = 64 * 1024
@@ -31,11 +33,11 @@ PARALLEL = 4
 class Fetcher:
     """Requests to one service. `url()` joins paths to the configured base URL."""
 
-    def __init__(self, client: httpx.AsyncClient, base: str, limits_seconds: float, limit_bytes: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, base: str, limits: Limits, budget: Budget) -> None:
         self._client = client
         self._base = httpx.URL(base)
-        self._seconds = limits_seconds
-        self._bytes = limit_bytes
+        self._budget = budget
+        self.limits = limits
 
     def url(self, path: str) -> str:
         """`path` on the service, below the base URL's own path; a full URL stays as it is."""
@@ -66,7 +68,7 @@ class Fetcher:
             anonymous: leave the configured headers out.
 
         Raises:
-            ProbeError: no complete answer within the deadline, with the reason.
+            ProbeError: no complete answer within the deadline, or within the limits, with the reason.
         """
         url = self.url(path)
         sent = dict(headers or {})
@@ -77,35 +79,57 @@ class Fetcher:
                 del merged[name]
         merged.update(sent)
         request = httpx.Request(method, url, headers=merged, content=content, extensions=self._timeouts())
+        self._budget.take()
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.limits.request_seconds):
                 response = await self._client.send(request, stream=True)
                 try:
+                    self._bound(response)
                     body, size, truncated = await self._read(response, keep)
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise ProbeError(f"{method} {_shown(url)}: no complete answer within {self._seconds:g} s") from None
+            raise ProbeError(
+                f"{method} {_shown(url)}: no complete answer within {self.limits.request_seconds:g} s"
+            ) from None
         except httpx.HTTPError as error:
             raise ProbeError(f"{method} {_shown(url)}: {_reason(error)}") from None
+        except ProbeError as error:
+            raise ProbeError(f"{method} {_shown(url)}: {error.reason}") from None
         except Exception as error:  # h11 and httpx raise foreign errors on malformed answers
             raise ProbeError(f"{method} {_shown(url)}: malformed answer ({type(error).__name__})") from None
+        text = body.decode("utf-8", "replace")
         return Exchange(
             method=method,
             url=url,
             sent=sent,
             status=response.status_code,
             headers=tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers.raw),
-            body=body.decode("utf-8", "replace"),
+            body=text,
             size=size,
             truncated=truncated,
+            too_deep=_deeper(text, self.limits.json_depth),
             seconds=time.perf_counter() - began,
             http_version=response.http_version,
         )
 
     def _timeouts(self) -> dict[str, Any]:
-        return {"timeout": httpx.Timeout(self._seconds).as_dict()}
+        limits = self.limits
+        timeout = httpx.Timeout(
+            limits.request_seconds,
+            connect=max(limits.connect_seconds, limits.handshake_seconds),
+            read=limits.read_seconds,
+        )
+        return {"timeout": timeout.as_dict()}
+
+    def _bound(self, response: httpx.Response) -> None:
+        headers = response.headers.raw
+        size = sum(len(name) + len(value) + 4 for name, value in headers)
+        if len(headers) > self.limits.headers:
+            raise ProbeError(f"{len(headers)} headers, limits.headers is {self.limits.headers}")
+        if size > self.limits.header_kb * 1000:
+            raise ProbeError(f"{size:,} bytes of headers, limits.header_kb is {self.limits.header_kb:g}")
 
     async def _read(self, response: httpx.Response, keep: int) -> tuple[bytes, int, bool]:
         kept, size = bytearray(), 0
@@ -113,7 +137,7 @@ class Fetcher:
             size += len(chunk)
             if len(kept) < keep:
                 kept += chunk[: keep - len(kept)]
-            if size > self._bytes:
+            if size > self.limits.response_mb * 1_000_000:
                 return bytes(kept), size, True
         return bytes(kept), size, size > len(kept)
 
@@ -139,7 +163,7 @@ async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = Fal
         trust_env=False,
         follow_redirects=False,
     ) as client:
-        yield Fetcher(client, settings.url, context.limits.request_seconds, int(context.limits.response_mb * 1_000_000))
+        yield Fetcher(client, settings.url, context.limits, context.budget)
 
 
 def tls_context(settings: HttpSettings) -> ssl.SSLContext:
@@ -148,6 +172,22 @@ def tls_context(settings: HttpSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
     except (OSError, ssl.SSLError) as error:
         raise ProbeError(f"http.ca_file {settings.ca_file}: {error.strerror or type(error).__name__}") from None
+
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+
+
+def _deeper(text: str, limit: int) -> bool:
+    """Whether a text that begins like JSON is nested deeper than `limit`. Where little opens, nothing is read."""
+    if text[:200].lstrip()[:1] not in ("[", "{") or text.count("[") + text.count("{") <= limit:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        first = token[0][0]
+        depth += (first in "[{") - (first in "]}")
+        if depth > limit:
+            return True
+    return False
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -7,7 +7,6 @@ for bodies, and never validates.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 import secrets
 import time
@@ -22,11 +21,11 @@ from readiness.facts.exchange import Exchange
 from readiness.facts.http import CorsAnswer, HttpFacts, Network, PathAnswer, WritablePath
 from readiness.probes.asking import Answer, Asker, missing, shown
 from readiness.probes.fetch import fetcher
+from readiness.probes.network import widest
 from readiness.probes.protected import MOST_PROTECTED, ask_protected
 
 MOST_REQUESTS = 74
 MOST_ENDPOINTS, MOST_WRITABLE = 6, 2
-MOST_REDIRECTS = 3
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"}
 JSON = {"Accept": "application/json"}
 CUT_OFF_JSON = b'{"a": '
@@ -83,12 +82,10 @@ async def network_of(url: str) -> Network:
     host = httpx.URL(url).host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None)
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    except (OSError, ValueError, UnicodeError):
+        where = widest(str(entry[4][0]) for entry in found)
+    except (OSError, UnicodeError):
         return "public"
-    if addresses and all(address.is_loopback for address in addresses):
-        return "loopback"
-    return "private" if addresses and all(not address.is_global for address in addresses) else "public"
+    return "private" if where == "special" else where
 
 
 async def _root(ask: Asker, url: str) -> tuple[Exchange, list[Exchange]]:
@@ -99,7 +96,7 @@ async def _root(ask: Asker, url: str) -> tuple[Exchange, list[Exchange]]:
         if isinstance(answer, Absent):
             raise ProbeError(answer.reason)
         target = _redirect(answer)
-        if target is None or len(chain) == MOST_REDIRECTS:
+        if target is None or len(chain) >= ask.fetch.limits.redirects:
             return answer, chain
         chain.append(answer)
         url = target

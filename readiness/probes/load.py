@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import statistics
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from readiness.api import Context, Expectations, HttpSettings, ProbeError, absent, probe
-from readiness.facts.load import EndpointLatency, LatencyFacts, Timing
+from readiness.budget import Budget
+from readiness.facts.load import EndpointLatency, LatencyFacts
 from readiness.probes.fetch import tls_context
+from readiness.probes.load_figures import answers, known, path_of, printable, timing
 from readiness.window import Window
 
 if TYPE_CHECKING:  # the engine and its drivers are imported by the probe, when it runs
-    from readiness.load import Plan, Result, Sample
+    from readiness.load import Plan, Result
 
 RATE = 25.0
 CONNECTIONS = 10
@@ -33,8 +33,6 @@ UTILISATION = 0.5
 SLOW_SECONDS = 0.2
 """A first answer slower than this is asked for again, to see how long a warm one takes."""
 Measured = tuple["Plan", "Result"]
-MOST_SKIPPED = 0.25
-"""The share of requests that this machine may be too late with before its figures are worth nothing."""
 HOPELESS = frozenset({"3xx", "4xx", "429", "timeout", "oversized"})
 """First answers after which more of the same tell nothing."""
 
@@ -50,13 +48,14 @@ async def latency(http: HttpSettings, expectations: Expectations, context: Conte
     assert http.url is not None  # the engine runs no probe whose key is missing
     chosen, left_out = http.endpoints[:MOST_ENDPOINTS], http.endpoints[MOST_ENDPOINTS:]
     targets = {path: _url(http.url, path) for path in chosen} or {"/": http.url}
-    pace = _Pace()
+    pace = _Pace(context.budget)
     try:
-        base = _plan(http, context)
+        base = request_plan(http, context)
         firsts = [await _first(replace(base, url=url), path, pace) for path, url in targets.items()]
         worth = [first for first in firsts if first.kind not in HOPELESS]
         share = _Share(len(worth), REQUESTS - pace.sent, expectations.response_time_ms / 1000)
         plans = [_scheduled(first, share, context) for first in worth]
+        context.budget.take(sum(plan.due or 0 for plan in plans))
         results = await _measure(plans, context)
     except LoadError as error:
         raise ProbeError(str(error)) from None
@@ -66,7 +65,8 @@ async def latency(http: HttpSettings, expectations: Expectations, context: Conte
     return _facts(http, firsts, measured, left_out)
 
 
-def _plan(http: HttpSettings, context: Context) -> Plan:
+def request_plan(http: HttpSettings, context: Context) -> Plan:
+    """One request to the service as configured, at the light rate."""
     from readiness.load import Plan
 
     assert http.url is not None
@@ -98,11 +98,13 @@ def _url(base: str, path: str) -> str:
 class _Pace:
     """Keeps single requests a 25th of a second apart, and counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.sent = 0
         self._next = 0.0
 
     async def __call__(self) -> None:
+        self._budget.take()
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         self._next = time.monotonic() + 1 / RATE
         self.sent += 1
@@ -120,7 +122,7 @@ class _First:
 
     @property
     def kind(self) -> str:
-        return next(iter(_answers(self.warm.total)), "")
+        return next(iter(answers(self.warm.total)), "")
 
     @property
     def seconds(self) -> float:
@@ -254,79 +256,34 @@ def _facts(
         connections=sum(result.connections for result in results),
         seconds=max((plan.duration for plan in plans), default=0.0),
         requests=sum(run.total.requests for run in [*runs, *results]),
-        overall=_timing(windows, "no endpoint answered successfully"),
+        overall=timing(windows, "no endpoint answered successfully"),
         round_trip_ms=min((value for value in shortest if value is not None), default=absent("no connection")),
-        connect_ms=_known(merged(run.connect for run in runs).percentile(50), "no connection"),
-        tls_ms=_known(merged(run.tls for run in runs).percentile(50), "no TLS"),
-        lateness_ms=_known(merged(each.lateness for each in windows).percentile(99), "nothing was due at fixed times"),
+        connect_ms=known(merged(run.connect for run in runs).percentile(50), "no connection"),
+        tls_ms=known(merged(run.tls for run in runs).percentile(50), "no TLS"),
+        lateness_ms=known(merged(each.lateness for each in windows).percentile(99), "nothing was due at fixed times"),
     )
 
 
 def _endpoint(first: _First, measured: Measured | None) -> EndpointLatency:
     """One endpoint: from its measurement, or from its first answers where they made one pointless."""
     plan, result = measured or (None, first.warm)
-    answers = _answers(result.total)
-    counted = ", ".join(f"{count} x {kind}" for kind, count in answers.items()) or "nothing was sent"
+    ends = answers(result.total)
+    counted = ", ".join(f"{count} x {kind}" for kind, count in ends.items()) or "nothing was sent"
     windows = result.windows if measured else ()
-    timing = _timing(windows, f"GET {first.path} gave no successful answer ({counted})")
+    times = timing(windows, f"GET {first.path} gave no successful answer ({counted})")
     stopped = result.stopped or ("" if measured else f"the first answer was {first.kind}")
     return EndpointLatency(
         path=first.path,
-        asked=_path(first.plan.url),
+        asked=path_of(first.plan.url),
         rate=round(plan.rate, 3) if plan else 0.0,
-        answers=answers,
-        timing=timing,
-        windows=tuple(_timing([window], "no successful answer in this window") for window in windows),
-        first_byte_ms=_known(result.total.first_byte.percentile(50), "no successful answer"),
-        cold_ms=_known(first.cold.percentile(100), f"the first answer was {first.kind}"),
+        answers=ends,
+        timing=times,
+        windows=tuple(timing([window], "no successful answer in this window") for window in windows),
+        first_byte_ms=known(result.total.first_byte.percentile(50), "no successful answer"),
+        cold_ms=known(first.cold.percentile(100), f"the first answer was {first.kind}"),
         bytes=first.cold.received,
         closed=result.closed,
         skipped=result.total.skipped,
         stopped=stopped,
-        retry_after=_printable(result.retry_after or ""),
+        retry_after=printable(result.retry_after or ""),
     )
-
-
-def _timing(windows: Sequence[Sample], why: str) -> Timing:
-    """The median over the windows of each figure, or nothing where there was no success or this machine was late."""
-    some = [window for window in windows if window.successes]
-    skipped = sum(window.skipped for window in windows)
-    due = skipped + sum(window.requests for window in windows)
-    figures: dict[str, Any] = {}
-    if skipped > MOST_SKIPPED * due:
-        figures = dict.fromkeys(_FIGURES, absent(f"this machine could not send {skipped} of {due} requests on time"))
-    elif not some:
-        figures = dict.fromkeys(_FIGURES, absent(why))
-    else:
-        figures = {name: round(statistics.median(map(read, some)), 3) for name, read in _FIGURES.items()}
-        figures["max_ms"] = round(max(map(_FIGURES["max_ms"], some)), 3)
-    return Timing(count=sum(window.successes for window in some), **figures)
-
-
-_FIGURES: Mapping[str, Callable[[Sample], float]] = {
-    "mean_ms": lambda sample: sample.latency.mean or 0.0,
-    "p50_ms": lambda sample: sample.percentile(50) or 0.0,
-    "p95_ms": lambda sample: sample.percentile(95) or 0.0,
-    "p99_ms": lambda sample: sample.percentile(99) or 0.0,
-    "max_ms": lambda sample: sample.latency.max or 0.0,
-}
-
-
-def _answers(sample: Sample) -> dict[str, int]:
-    """The ends of all requests by kind, the most frequent first."""
-    counts = Counter({"2xx": sample.successes} if sample.successes else {})
-    counts.update({kind.value: count for kind, count in sample.others.items() if count})
-    return dict(counts.most_common())
-
-
-def _known(value: float | None, why: str) -> Any:
-    return absent(why) if value is None else round(value, 3)
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + f"?{parts.query}" * bool(parts.query)
-
-
-def _printable(text: str) -> str:
-    return "".join(char for char in text if char.isprintable())[:64]

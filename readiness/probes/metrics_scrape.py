@@ -13,7 +13,7 @@ from readiness.errors import ProbeError
 from readiness.facts.base import absent
 from readiness.facts.exchange import Exchange
 from readiness.facts.metrics import Latency, MetricsFacts
-from readiness.probes import histograms, metric_families
+from readiness.probes import histograms, metric_families, pool_families
 from readiness.probes.exposition import Exposition, parse
 from readiness.probes.polite import Polite
 from readiness.probes.soft404 import Baseline
@@ -60,7 +60,7 @@ async def discover(polite: Polite, baseline: Baseline, configured: str | None, k
         for found in answers:
             tried[found.path] = found.status
             if found.exchange is not None and found.exchange.ok:
-                seen = read(found.path, found.exchange)
+                seen = read(found.path, found.exchange, polite.limits.series)
                 if best is None or _RANK[seen.state] > _RANK[best.state]:
                     best = seen
         if best is not None and best.state == "parsed":
@@ -68,9 +68,10 @@ async def discover(polite: Polite, baseline: Baseline, configured: str | None, k
     return MetricsSearch(best, tried)
 
 
-def read(path: str, exchange: Exchange) -> Scrape:
+def read(path: str, exchange: Exchange, series: int) -> Scrape:
     at = time.monotonic()
-    return Scrape(path, exchange, parse(exchange.body, exchange.media_type, cut=exchange.truncated), at)
+    parsed = parse(exchange.body, exchange.media_type, cut=exchange.truncated, max_series=series)
+    return Scrape(path, exchange, parsed, at)
 
 
 async def again(polite: Polite, first: Scrape, keep: int) -> Scrape:
@@ -79,7 +80,7 @@ async def again(polite: Polite, first: Scrape, keep: int) -> Scrape:
         exchange = await polite.request("GET", first.path, headers=HEADERS, keep=keep)
     except ProbeError:
         return first
-    second = read(first.path, exchange)
+    second = read(first.path, exchange, polite.limits.series)
     return second if exchange.ok and second.state == "parsed" else first
 
 
@@ -145,6 +146,7 @@ def facts(first: Scrape, second: Scrape, marks: Sequence[str], skip: Callable[[s
         http=sure(http),
         database=sure(metric_families.database_latency(exposition)),
         cache=sure(metric_families.cache(first.exposition, exposition)),
+        pool=sure(pool_families.pool(exposition)),
         process=sure(metric_families.process(names)),
         runtime=sure(metric_families.runtime(names)),
         build_info=metric_families.build_info(names),

@@ -17,9 +17,9 @@ from readiness.facts.mongodb import MongoFacts, MongoMember, NotFollowed, Platfo
 from readiness.facts.mongodb_server import Counters
 from readiness.probes._accounts import mongodb_account
 from readiness.probes.mongodb_member import Gate, Visit
-from readiness.probes.mongodb_target import CONNECT_SECONDS, FOLLOWS, Address, Target, network, resolve, target
+from readiness.probes.mongodb_target import Address, Target, resolve, target
+from readiness.probes.network import refusal, widest
 
-MOST_MEMBERS = 50  # also what a replica set may have
 MOST_ANNOUNCED = 200
 LEAST_OPERATIONS = 30
 STRAGGLER_SECONDS = 0.5
@@ -30,7 +30,7 @@ STRAGGLER_SECONDS = 0.5
 async def mongodb(settings: MongoDBSettings, context: Context) -> MongoFacts:
     """Reads every member that can be reached. Raises ProbeError where none answers."""
     assert settings.uri is not None  # the engine runs no probe whose key is missing
-    found = await target(settings.uri.get_secret_value())
+    found = await target(settings.uri.get_secret_value(), context.limits)
     tour = _Round(found, context)
     await tour.assemble()
     visits = await tour.finish()
@@ -53,18 +53,18 @@ class _Round:
         self._asked: set[str] = set()
         self._networks: set[str] = set()
         self.not_followed: dict[str, str] = {}
-        for seed in found.seeds[:MOST_MEMBERS]:
+        for seed in found.seeds[: context.limits.members]:
             self._visit(seed)
 
     def _visit(self, address: Address) -> None:
-        if address not in self._visits and len(self._visits) < MOST_MEMBERS:
+        if address not in self._visits and len(self._visits) < self._context.limits.members:
             visit = self._visits[address] = Visit(address, self._target, self._context.user_agent, self._began)
             self._running.append(asyncio.create_task(visit.run(self._announce, self._gate)))
 
     def _announce(self, visit: Visit) -> None:
         """Follows what a member announced, each name once."""
         if visit.address in self._target.seeds:
-            self._networks.add(network([visit.peer]))
+            self._networks.add(widest([visit.peer]))
         for name in _announced(visit):
             if name not in self._asked and len(self._asked) < MOST_ANNOUNCED:
                 self._asked.add(name)
@@ -80,17 +80,22 @@ class _Round:
             self.not_followed[name] = "logging in there would disclose the password"
         elif not (addresses := await resolve(address)):
             self.not_followed[name] = "its name cannot be resolved here"
-        elif not any(network(addresses) in FOLLOWS[kind] for kind in self._networks):
-            self.not_followed[name] = f"its network ({network(addresses)}) is not that of the configured address"
+        elif why := refusal(self._context.limits, name, widest(addresses), self._networks):
+            self.not_followed[name] = why
         # A seed may have another name than its set uses for it.
         elif name not in {visit.own_name for visit in self._visits.values()}:
-            self._visit(address)
+            if len(self._visits) < self._context.limits.members:
+                self._visit(address)
+            else:
+                self.not_followed[name] = f"limits.members is {self._context.limits.members}"
 
     async def assemble(self) -> None:
         """Waits until the members are ready, but not long for the last of them, and opens the window."""
         everyone = asyncio.create_task(self._everyone())
         first = asyncio.create_task(self._gate.answered.wait())
-        await asyncio.wait({everyone, first}, timeout=2 * CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {everyone, first}, timeout=2 * self._context.limits.connect_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
         if first.done():
             patience = max(STRAGGLER_SECONDS, time.monotonic() - self._began)
             await asyncio.wait({everyone}, timeout=patience)

@@ -45,6 +45,8 @@ _NUMBERS = {
     "connecttimeoutms": "connect_ms",
     "sockettimeoutms": "socket_ms",
     "timeoutms": "timeout_ms",
+    "maxconnecting": "max_connecting",
+    "heartbeatfrequencyms": "heartbeat_ms",
 }
 _SWITCHES = {
     "directconnection": "direct",
@@ -58,6 +60,9 @@ _TEXTS = {
     "authmechanism": "auth_mechanism",
     "authsource": "auth_source",
 }
+_READ_PREFERENCES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
+_DRIVER = "driver"
+"""In mongodb.options the name of the application's driver, whose defaults then apply; no driver has such an option."""
 _LOOSE = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _WITHOUT_USER = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC")
 
@@ -66,11 +71,15 @@ _WITHOUT_USER = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC")
 async def client_options(settings: MongoDBSettings) -> ClientOptionsFacts:
     """Parses the URI, and adds the options that are configured beside it. Raises ProbeError for a URI that is none."""
     uri = settings.app_uri.get_secret_value() if settings.app_uri is not None else ""
-    written = {**_query(uri), **{name: _text(value) for name, value in settings.options.items()}}
+    given = {name: _text(value) for name, value in settings.options.items()}
+    driver = given.pop(_DRIVER, None)
+    written = {**_query(uri), **given}
     options = {_LEGACY.get(name.lower(), name.lower()): value.strip() for name, value in written.items()}
     known = _SPECIFIED | _OF_DRIVERS
     found: dict[str, Any] = {
         "from_uri": bool(uri),
+        "beside": tuple(_LEGACY.get(name.lower(), name.lower())[:60] for name in given),
+        "driver": driver and driver[:100],
         "unknown": tuple(name[:60] for name in written if _LEGACY.get(name.lower(), name.lower()) not in known),
     }
     refused = _read(options, found)
@@ -108,9 +117,24 @@ def _read(options: Mapping[str, str], found: dict[str, Any]) -> list[str]:
             refused += [] if valid else [name]
         elif name in _TEXTS:
             found[_TEXTS[name]] = value[:100]
+    refused += _reads(options, found)
     if "w" in options:
         found["write_concern"] = int(options["w"]) if options["w"].isdecimal() else options["w"][:100]
     found["compressors"] = tuple(part for part in options.get("compressors", "").lower().split(",") if part)
+    return refused
+
+
+def _reads(options: Mapping[str, str], found: dict[str, Any]) -> list[str]:
+    """Fills in from where reads may come, and returns the options whose values no driver takes."""
+    refused = []
+    if (preference := options.get("readpreference")) is not None:
+        known = next((name for name in _READ_PREFERENCES if name.lower() == preference.lower()), None)
+        found["read_preference"] = known or absent("readPreference is none of the five")
+        refused += [] if known else ["readpreference"]
+    if (staleness := options.get("maxstalenessseconds")) is not None:
+        seconds = -1 if staleness == "-1" else _number(staleness)
+        found["max_staleness_seconds"] = absent("maxStalenessSeconds is not a number") if seconds is None else seconds
+        refused += ["maxstalenessseconds"] if seconds is None else []
     return refused
 
 

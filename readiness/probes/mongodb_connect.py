@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from readiness.errors import ProbeError
 from readiness.facts.base import Absent, absent
-from readiness.probes.mongodb_target import CONNECT_SECONDS, Address, Target
+from readiness.probes.mongodb_target import Address, Target
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient
@@ -23,8 +23,9 @@ REJECTED = "the server rejected the credentials (code 18)"
 
 COMMANDS = frozenset(
     {
-        "aggregate", "buildInfo", "connectionStatus", "dbStats", "find", "getCmdLineOpts", "getLog", "getParameter",
-        "hello", "hostInfo", "listDatabases", "ping", "replSetGetConfig", "replSetGetStatus", "serverStatus", "top",
+        "aggregate", "buildInfo", "connectionStatus", "dbStats", "find", "getCmdLineOpts", "getDiagnosticData",
+        "getLog", "getParameter", "hello", "hostInfo", "listDatabases", "ping", "profile", "replSetGetConfig",
+        "replSetGetStatus", "serverStatus", "top",
     }
 )  # fmt: skip
 """The only commands that are ever sent, all of them read-only."""
@@ -34,8 +35,14 @@ STAGES = frozenset({"$group", "$limit", "$match", "$project", "$sort"})
 """What may follow: nothing that writes, and nothing that reads another collection."""
 DRIVER = frozenset({"authenticate", "endSessions", "saslContinue", "saslStart"})
 """What the driver sends on its own, besides the greeting that it does not announce."""
-READABLE = frozenset({"oplog.rs"})
-"""The only collection that `find` may name; of its entries only the time stamp."""
+READABLE: Mapping[tuple[str, str], Mapping[str, int]] = {
+    ("local", "oplog.rs"): {"ts": 1, "_id": 0},
+    ("admin", "pbmBackups"): {"last_transition_ts": 1, "_id": 0},
+    ("config", "mongos"): {"_id": 1, "ping": 1},
+    ("config", "collections"): {"_id": 1},
+}
+"""The only collections that `find` may name, and what it may have of them: times, addresses and names."""
+_PROFILER_SETTINGS = frozenset({"slowms", "sampleRate", "filter"})
 
 
 class Forbidden(BaseException):
@@ -46,7 +53,7 @@ class Gone(Exception):
     """A member that stopped answering, so that the rest of its pass is pointless."""
 
 
-def permit(command: Mapping[str, Any]) -> None:
+def permit(command: Mapping[str, Any], database: str = "admin") -> None:
     """Raises `Forbidden` for anything but the reads listed above."""
     name = next(iter(command), "")
     if name in DRIVER:
@@ -57,8 +64,11 @@ def permit(command: Mapping[str, Any]) -> None:
         first, *others = [next(iter(stage), "") for stage in command["pipeline"]] or [""]
         if first not in SOURCES or not STAGES.issuperset(others):
             raise Forbidden(f"the audit has no aggregate of {first} {' '.join(others)}")
-    if name == "find" and (command["find"] not in READABLE or command.get("projection") != {"ts": 1, "_id": 0}):
+    if name == "find" and command.get("projection") != READABLE.get((database, command["find"]), "none"):
         raise Forbidden("the audit reads no documents")
+    # -1 asks and any other level sets; what may come with it is set even then.
+    if name == "profile" and (command["profile"] != -1 or _PROFILER_SETTINGS.intersection(command)):
+        raise Forbidden("the audit only asks how the profiler is set")
 
 
 class Session:
@@ -72,9 +82,10 @@ class Session:
         if target.logs_in and not anonymous:
             identity = {"username": target.username, "password": target.password, **target.credentials}
         try:
-            self._client = _client(address, user_agent, {**identity, **target.tls})
+            self._client = _client(address, user_agent, target.limits.connect_seconds, {**identity, **target.tls})
         except (PyMongoError, ValueError, TypeError, OSError) as error:
             raise ProbeError(f"mongodb.uri: the driver refuses it ({type(error).__name__})") from None
+        self._most = int(target.limits.reply_mb * 1_000_000)
         self._greeted = False
         self._silences = 0
 
@@ -84,13 +95,22 @@ class Session:
         Raises:
             Gone: the member does not answer any more.
         """
+        from bson import decode
+        from bson.raw_bson import RawBSONDocument
         from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure, PyMongoError
 
         name = next(iter(command))
-        permit(command)
+        options = self._client.codec_options
+        permit(command, database)
         try:
             async with asyncio.timeout(COMMAND_SECONDS if self._greeted else GREET_SECONDS):
-                answer = await self._client[database].command(command, codec_options=self._client.codec_options)
+                # As bytes at first: decoded, a document takes twenty times as much memory as it took on the wire.
+                encoded = await self._client[database].command(
+                    command, codec_options=options.with_options(document_class=RawBSONDocument)
+                )
+            if len(encoded.raw) > self._most:
+                return absent(f"the answer to {name} is larger than limits.reply_mb, {self._most / 1_000_000:g} MB")
+            answer = decode(encoded.raw, options)
         except OperationFailure as error:
             return _refusal(name, error.code)
         except TimeoutError:
@@ -107,7 +127,7 @@ class Session:
         except (PyMongoError, ValueError, TypeError, OverflowError, RecursionError) as error:
             return absent(f"the answer to {name} is unreadable ({type(error).__name__})")
         self._greeted = True
-        return answer if isinstance(answer, dict) else absent(f"the answer to {name} is unreadable")
+        return answer
 
     async def rows(self, collection: str | int, pipeline: list[dict[str, Any]], database: str = "admin") -> Any:
         """The first batch of an aggregate over statistics, or an absent value."""
@@ -147,7 +167,9 @@ def _refusal(name: str, code: int | None) -> Any:
             return absent(f"{name} failed (code {code})")
 
 
-def _client(address: Address, user_agent: str, options: Mapping[str, Any]) -> AsyncMongoClient[dict[str, Any]]:
+def _client(
+    address: Address, user_agent: str, connect_seconds: float, options: Mapping[str, Any]
+) -> AsyncMongoClient[dict[str, Any]]:
     from pymongo import AsyncMongoClient, monitoring
 
     class Guard(monitoring.CommandListener):
@@ -155,7 +177,7 @@ def _client(address: Address, user_agent: str, options: Mapping[str, Any]) -> As
 
         def started(self, event: monitoring.CommandStartedEvent) -> None:
             # The driver empties what may hold secrets, so the name comes first.
-            permit({event.command_name: 1, **event.command})
+            permit({event.command_name: 1, **event.command}, event.database_name)
 
         def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
 
@@ -168,7 +190,7 @@ def _client(address: Address, user_agent: str, options: Mapping[str, Any]) -> As
         maxPoolSize=1,
         appname=user_agent,
         serverSelectionTimeoutMS=int(COMMAND_SECONDS * 1000),
-        connectTimeoutMS=int(CONNECT_SECONDS * 1000),
+        connectTimeoutMS=int(connect_seconds * 1000),
         socketTimeoutMS=int(COMMAND_SECONDS * 1000),
         serverMonitoringMode="poll",  # one greeting instead of a stream of them: the window stays quiet
         heartbeatFrequencyMS=600_000,

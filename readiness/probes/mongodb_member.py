@@ -12,9 +12,11 @@ from readiness.errors import ProbeError
 from readiness.facts.base import Absent, absent
 from readiness.facts.mongodb import MongoMember, MongoTls
 from readiness.facts.mongodb_server import Counters, Gauges
+from readiness.probes import mongodb_estate as estate
 from readiness.probes import mongodb_read as read
 from readiness.probes.mongodb_connect import REJECTED, Gone, Session
-from readiness.probes.mongodb_target import Address, Target, Unreachable, knock, lax, network
+from readiness.probes.mongodb_target import Address, Target, Unreachable, knock, lax
+from readiness.probes.network import widest
 from readiness.window import Window
 
 PINGS = 5
@@ -25,6 +27,7 @@ _SECTIONS = (
     "tcmalloc", "transactions", "transportSecurity", "twoPhaseCommitCoordinator", "wiredTiger", "oplogTruncation",
 )  # fmt: skip
 """What is left out of serverStatus where only the queue is wanted."""
+_STATUS = {"serverStatus": 1, "opLatencies": {"histograms": True}}
 
 
 class Gate:
@@ -74,6 +77,10 @@ class Visit:
     def greeted(self) -> bool:
         return bool(self.hello)
 
+    @property
+    def _routed(self) -> bool:
+        return self.hello.get("msg") == "isdbgrid"
+
     def member(self) -> MongoMember:
         """The facts. What was not reached is absent with the reason."""
         missing = absent(self.reason or "not asked")
@@ -83,7 +90,7 @@ class Visit:
             "answers": self.answers,
             "reason": self.reason,
             "data_bearing": self.greeted and self.hello.get("arbiterOnly") is not True,
-            "loopback": bool(self.peer) and network([self.peer]) == "loopback",
+            "loopback": widest([self.peer]) == "loopback",
             "last_writes": self._writes,
         }
         return MongoMember.model_validate({**unasked, **known, **self._found})
@@ -154,21 +161,26 @@ class Visit:
             return
         self._found["ping_ms"] = pings
         await self._last_write(session)
+        pools = await read.connections(session, self._agent, routed=self._routed)
+        host = await estate.host_sample(session)
         # Twice: what lies between them is the cost of the first, which the counters include.
-        warm = Counters.model_validate(_document(await session.ask({"serverStatus": 1})))
+        warm = Counters.model_validate(_document(await session.ask(_STATUS)))
         before = time.perf_counter()
-        first = await session.ask({"serverStatus": 1})
+        first = await session.ask(_STATUS)
         took, read_at = time.perf_counter() - before, time.monotonic()
         self._gauge(first)
         self.ready.set()
         gate.answered.set()
         await gate.window.closed(max(await gate.opened, read_at))
-        second = await session.ask({"serverStatus": 1})
+        second = await session.ask(_STATUS)
         self._found["window_seconds"] = time.monotonic() - read_at
         self._gauge(second)
         self._count(warm, first, second, took)
         self._state(second)
+        self._found["host_load"] = estate.host_load(host, await estate.host_sample(session))
         await self._last_write(session)
+        now = await read.connections(session, self._agent, routed=self._routed)
+        self._found["connections"] = estate.pools(pools, now)
         options = self._found["command_line"] = await read.command_line(session)
         await asyncio.gather(self._rest(session, second, options), self._stranger(), self._tls(options))
 
@@ -213,13 +225,14 @@ class Visit:
 
     async def _look(self, session: Session, status: Any, options: Any) -> None:
         found, in_set = self._found, "setName" in self.hello
-        routed = self.hello.get("msg") == "isdbgrid"
         build = await session.ask({"buildInfo": 1})
         found["version"] = read.reduced(build, lambda answer: answer["versionArray"])
         found["account"] = await read.account(session)
-        if routed:
+        if self._routed:
             alone = absent("a mongos does not know it; audit each shard directly")
             found |= {"replica_status": alone, "replica_config": alone, "oplog": alone}
+            found["routers"] = await estate.routers(session, status)
+            found["shards"] = await estate.shards(session)
         elif in_set:  # a standalone would count the question as an error of ours
             found["replica_status"] = await session.ask({"replSetGetStatus": 1})
             found["oplog"] = await read.oplog(session, options)
@@ -228,13 +241,17 @@ class Visit:
         found["host"] = await session.ask({"hostInfo": 1})
         found["disk"] = await session.ask({"dbStats": 1})
         found["data_bytes"] = await read.data_bytes(session)
-        found["connections"] = await read.connections(session, self._agent, routed=routed)
-        found["long_operations"] = await read.long_operations(session, self._agent, routed=routed)
+        found["long_operations"] = await read.long_operations(session, self._agent, routed=self._routed)
         for _ in range(QUEUE_SAMPLES):
             self._gauge(await session.ask({"serverStatus": 1, **dict.fromkeys(_SECTIONS, 0)}))
         self._queue()
         uptime = read.reduced(status, lambda answer: int(answer["uptimeMillis"]))
-        found["collections"], found["collections_total"] = await read.collections(session, uptime)
+        totals = await read.top(session)
+        ranked = read.busiest(totals)
+        found["collections_total"] = ranked if isinstance(ranked, Absent) else len(ranked)
+        found["backups"] = await estate.backups(session, totals)
+        found["profiling"] = await estate.profiling(session, ranked)
+        found["collections"] = await read.collections(session, ranked, uptime)
 
     def _queue(self) -> None:
         """Joins the samples of the queue; one refused sample makes the gauge absent."""

@@ -58,9 +58,17 @@ async def feature_version(session: Session) -> Any:
 async def startup_warnings(session: Session) -> Any:
     def reduce(answer: Any) -> Any:
         lines = [json.loads(line) for line in answer["log"][:WARNINGS] if isinstance(line, str) and len(line) < 10_000]
-        return [{"id": line["id"], "s": str(line["s"]), "msg": str(line["msg"])} for line in lines]
+        return [
+            {"id": line["id"], "s": str(line["s"]), "msg": str(line["msg"]), "attr": _limits(line)} for line in lines
+        ]
 
     return reduced(await session.ask({"getLog": "startupWarnings"}), reduce)
+
+
+def _limits(line: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = line.get("attr")
+    named = ("currentValue", "recommendedMinimum")
+    return {name: attributes[name] for name in named if name in attributes} if isinstance(attributes, dict) else {}
 
 
 async def connections(session: Session, user_agent: str, *, routed: bool) -> Any:
@@ -179,15 +187,23 @@ async def anonymous(session: Session) -> Any:
     return True
 
 
-async def collections(session: Session, uptime_ms: Any) -> tuple[Any, Any]:
-    """The busiest collections, and how many there are in all; system databases left out."""
-    answer = await session.ask({"top": 1})
-    ranked = reduced(answer, lambda found: _ranked(found["totals"]))
+async def top(session: Session) -> Any:
+    """What `top` knows of every collection, by its full name."""
+    return reduced(await session.ask({"top": 1}), lambda found: dict(found["totals"]))
+
+
+def busiest(totals: Any) -> Any:
+    """The names of all collections, the busiest first; those of the system left out."""
+    return reduced(totals, _ranked)
+
+
+async def collections(session: Session, ranked: Any, uptime_ms: Any) -> Any:
+    """The busiest collections."""
     if isinstance(ranked, Absent):
-        return ranked, ranked
+        return ranked
     uptime = uptime_ms / 3_600_000 if isinstance(uptime_ms, int) else absent("the uptime is unknown")
     looked = [await _collection(session, name, uptime) for name in ranked[:HOTTEST]]
-    return [entry for entry in looked if entry is not None], len(ranked)
+    return [entry for entry in looked if entry is not None]
 
 
 def _ranked(totals: Mapping[str, Any]) -> list[str]:
@@ -213,6 +229,11 @@ async def _collection(session: Session, name: str, uptime_hours: Any) -> dict[st
         "name": name,
         "documents": reduced(stats, lambda rows: rows[0]["storageStats"]["count"]),
         "data_bytes": reduced(stats, lambda rows: rows[0]["storageStats"]["size"]),
+        # An empty collection has no mean, and another storage engine no free blocks.
+        "document_bytes": reduced(stats, lambda rows: int(rows[0]["storageStats"].get("avgObjSize", 0))),
+        "storage_bytes": reduced(stats, lambda rows: rows[0]["storageStats"]["storageSize"]),
+        "free_bytes": reduced(stats, lambda rows: rows[0]["storageStats"].get("freeStorageSize", 0)),
+        "index_bytes": reduced(stats, lambda rows: rows[0]["storageStats"]["totalIndexSize"]),
         "collection_scans": reduced(stats, lambda rows: rows[0]["queryExecStats"]["collectionScans"]["nonTailable"]),
         "uptime_hours": uptime_hours,
         "indexes": reduced(indexes, lambda rows: [_index(row) for row in rows]),
@@ -220,7 +241,9 @@ async def _collection(session: Session, name: str, uptime_hours: Any) -> dict[st
 
 
 _STATS = {
-    "_id": 0, "storageStats.count": 1, "storageStats.size": 1, "queryExecStats.collectionScans.nonTailable": 1,
+    "_id": 0, "storageStats.count": 1, "storageStats.size": 1, "storageStats.avgObjSize": 1,
+    "storageStats.storageSize": 1, "storageStats.freeStorageSize": 1, "storageStats.totalIndexSize": 1,
+    "queryExecStats.collectionScans.nonTailable": 1,
 }  # fmt: skip
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import ipaddress
 import os
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from readiness.errors import ProbeError
 from readiness.facts.mongodb import MongoTls
+from readiness.settings import Limits
 
-CONNECT_SECONDS = 3.0
 RESOLVE_SECONDS = 1.0
 
 _CREDENTIAL_OPTIONS = ("authSource", "authMechanism", "authMechanismProperties")
@@ -61,6 +60,7 @@ class Target:
     password: str | None = field(repr=False)
     credentials: Mapping[str, str] = field(repr=False)
     tls: Mapping[str, str] = field(repr=False)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def uses_tls(self) -> bool:
@@ -76,16 +76,16 @@ class Target:
         return self.username is not None or "authMechanism" in self.credentials
 
 
-async def target(uri: str) -> Target:
+async def target(uri: str, limits: Limits) -> Target:
     """Parses the URI; of mongodb+srv it asks DNS for the seeds. Raises ProbeError without quoting anything."""
     from pymongo import uri_parser
     from pymongo.errors import PyMongoError
 
     try:
-        async with asyncio.timeout(CONNECT_SECONDS + RESOLVE_SECONDS):
+        async with asyncio.timeout(limits.connect_seconds + RESOLVE_SECONDS):
             if uri.startswith("mongodb+srv"):
                 parsed = await asyncio.to_thread(
-                    uri_parser.parse_uri, uri, validate=False, connect_timeout=CONNECT_SECONDS
+                    uri_parser.parse_uri, uri, validate=False, connect_timeout=limits.connect_seconds
                 )
             else:
                 parsed = uri_parser.parse_uri(uri, validate=False)
@@ -106,35 +106,8 @@ async def target(uri: str) -> Target:
         password=parsed["password"],
         credentials=credentials,
         tls={name: pick[name] for name in _TLS_OPTIONS if name in pick},
+        limits=limits,
     )
-
-
-def network(addresses: Iterable[str]) -> str:
-    """loopback, private or public, whichever is the least local of the addresses; else `special`."""
-    ranks = {"loopback": 0, "private": 1, "public": 2, "special": 3}
-    return max((_network(address) for address in addresses), key=lambda kind: ranks[kind], default="special")
-
-
-def _network(text: str) -> str:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return "special"
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_loopback:
-        return "loopback"
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        return "special"
-    return "public" if address.is_global else "private"
-
-
-FOLLOWS: Mapping[str, frozenset[str]] = {
-    "loopback": frozenset({"loopback"}),
-    "private": frozenset({"private", "loopback"}),
-    "public": frozenset({"public"}),
-    "special": frozenset(),
-}
-"""From which network to which an announcement is followed, so that no server can send the audit just anywhere."""
 
 
 async def resolve(address: Address) -> list[str]:
@@ -159,25 +132,28 @@ async def knock(address: Address, target: Target, *, tls: bool) -> tuple[str, Mo
         Unreachable: nobody answers, or no TLS handshake succeeds.
     """
     if not tls:
-        return await _open(address, None), MongoTls(used=False)
+        return await _open(address, target.limits), MongoTls(used=False)
     found: dict[str, Any] = {"used": target.uses_tls, "offered": True}
     try:
-        peer = await _open(address, tls_context(target, verify=True), found)
+        peer = await _open(address, target.limits, tls_context(target, verify=True), found)
     except ssl.SSLCertVerificationError as error:
         found["problem"] = error.verify_message
-        peer = await _open(address, tls_context(target, verify=False), found)
+        peer = await _open(address, target.limits, tls_context(target, verify=False), found)
     return peer, MongoTls(**found)
 
 
-async def _open(address: Address, context: ssl.SSLContext | None, found: dict[str, Any] | None = None) -> str:
+async def _open(
+    address: Address, limits: Limits, context: ssl.SSLContext | None = None, found: dict[str, Any] | None = None
+) -> str:
+    seconds = limits.connect_seconds if context is None else max(limits.connect_seconds, limits.handshake_seconds)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             if address.port is None:
                 _, writer = await asyncio.open_unix_connection(address.host)
             else:
                 _, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
     except TimeoutError:
-        raise Unreachable(f"no answer within {CONNECT_SECONDS:g} s") from None
+        raise Unreachable(f"no answer within {seconds:g} s") from None
     except ssl.SSLCertVerificationError:
         raise
     except ssl.SSLError as error:

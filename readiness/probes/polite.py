@@ -18,7 +18,6 @@ from readiness.probes.soft404 import Baseline, Signature, signature
 MAX_REQUESTS = 45
 RESERVED = 8
 """Of those, the requests that searching leaves for measuring."""
-MAX_REDIRECTS = 3
 MAX_HANGS = 2
 REQUEST_SECONDS = 5.0
 """What a health check may take at most before it is of no use to anybody."""
@@ -32,6 +31,7 @@ class Polite:
 
     def __init__(self, fetch: Fetcher, *, budget: int = MAX_REQUESTS, seconds: float = REQUEST_SECONDS) -> None:
         self._fetch = fetch
+        self.limits = fetch.limits
         self._seconds = seconds
         self._left = budget
         self._slots = asyncio.Semaphore(PARALLEL)  # so that waiting for a connection does not count as an answer's time
@@ -61,8 +61,8 @@ class Polite:
             raise ProbeError(f"{method} {path}: no answer within {self._seconds:g} s") from None
 
     async def follow(self, exchange: Exchange, *, keep: int = KEEP_BYTES) -> Exchange:
-        """The answer at the end of at most three redirects inside the origin, each asked for with the same headers."""
-        for _ in range(MAX_REDIRECTS):
+        """The answer at the end of a few redirects inside the origin, each asked for with the same headers."""
+        for _ in range(self.limits.redirects):
             target = urljoin(exchange.url, exchange.header("location") or "")
             if not redirects(exchange) or _origin(target) != _origin(exchange.url) or self.exhausted:
                 break

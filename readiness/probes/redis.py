@@ -82,7 +82,7 @@ async def read_redis(settings: RedisSettings, context: Context) -> RedisFacts:
         ProbeError: the server cannot be reached, trusted or logged in to, or does not speak the protocol.
     """
     assert settings.url is not None  # the engine runs no probe whose key is missing
-    target = parse_url(settings.url.get_secret_value(), context.limits.request_seconds)
+    target = parse_url(settings.url.get_secret_value(), context.limits)
     facts: dict[str, Any] = {
         "role": settings.role,
         "warm_keys": settings.warm_keys,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ from typing import Any
 from readiness.errors import ProbeError
 from readiness.facts.base import Absent, absent
 from readiness.facts.redis import Handshake, Network, Node
-from readiness.probes.redis_client import CONNECT_SECONDS, Client, Target, connect
+from readiness.probes.network import kind, refusal, widest
+from readiness.probes.redis_client import Client, Target, connect
 from readiness.probes.redis_info import INFO_BYTES, Info, memory_of, parse_info, server_of
 from readiness.probes.redis_protocol import Refused
 
@@ -43,27 +43,19 @@ def provider_of(host: str, os: str = "") -> str:
     return next((provider for ending, provider in PROVIDERS.items() if name.endswith(ending)), "")
 
 
-def network_of_address(address: str) -> Network:
-    """Loopback, private (whatever is not routed in the Internet) or public. Raises ValueError for a name."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return "loopback" if ip.is_loopback else "public" if ip.is_global else "private"
-
-
 async def network_of(target: Target) -> Network:
     """The widest kind of network among the target's addresses. Raises ProbeError where the name does not resolve."""
     if target.path:
         return "unix"
     try:
-        async with asyncio.timeout(min(CONNECT_SECONDS, target.seconds)):
+        async with asyncio.timeout(min(target.limits.connect_seconds, target.seconds)):
             found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port)
     except OSError as error:
         late = isinstance(error, TimeoutError)
         reason = "the host name was not resolved in time" if late else "the host name does not resolve"
         raise ProbeError(f"{target.shown}: {reason}") from None
-    kinds = {network_of_address(str(address[0])) for *_, address in found}
-    return "public" if "public" in kinds else "private" if "private" in kinds else "loopback"
+    found_kind = widest(str(address[0]) for *_, address in found)
+    return "private" if found_kind == "special" else found_kind
 
 
 async def handshake_of(target: Target) -> Handshake:
@@ -77,7 +69,7 @@ async def handshake_of(target: Target) -> Handshake:
     except (OSError, ssl.SSLError) as error:
         raise ProbeError(f"redis.url: its certificate files cannot be used ({_told(error)})") from None
     try:
-        async with asyncio.timeout(min(CONNECT_SECONDS, target.seconds)):
+        async with asyncio.timeout(target.limits.handshake_seconds):
             _, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
     except TimeoutError:
         raise ProbeError(f"{target.shown}: no answer in time to the TLS handshake; is it a plain-text port?") from None
@@ -185,20 +177,20 @@ async def _companion(target: Target, network: Network, address: str) -> Companio
 def permitted(target: Target, network: Network, address: str) -> Target | Absent:
     """The target for an announced node, or why it is not contacted.
 
-    The server chooses what it announces, so only an IP address on the same kind of network is believed, and a public
-    one only where TLS proves who answers: the connection carries the credentials of `redis.url`.
+    The server chooses what it announces, so only an IP address is believed, and a public one only where TLS proves who
+    answers: the connection carries the credentials of `redis.url`.
     """
     host, _, port = address.rpartition(":")
     try:
-        kind, ip = network_of_address(host), ipaddress.ip_address(host)
+        announced = kind(host)
     except ValueError:
         return _refuse("is announced by a name, not by an IP address")
     if not port.isdecimal() or not 0 < int(port[:6]) < 65_536:
         return _refuse("is announced without a port")
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
-        return _refuse("is announced at an address that no server has")
-    if kind != network or (kind == "public" and not target.tls):
-        return _refuse(f"is announced on a {kind} address, while redis.url is on a {network} one")
+    if why := refusal(target.limits, address, announced, (network,)):
+        return _refuse(f"is not to be followed ({why})")
+    if announced == "public" and not target.tls:
+        return _refuse("is announced on a public address, and redis.url is without TLS")
     return replace(target, host=host, port=int(port))
 
 

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from readiness.errors import ProbeError
 from readiness.probes.redis_protocol import Malformed, Parser, Refused, Reply
+from readiness.settings import Limits
 
-CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 DEFAULT_PORT = 6379
 
@@ -50,7 +50,7 @@ def command_name(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect and as whom, from `redis.url`, and how long to wait for an answer."""
+    """Where to connect and as whom, from `redis.url`, under which limits."""
 
     host: str
     port: int
@@ -62,7 +62,12 @@ class Target:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
-    seconds: float = ANSWER_SECONDS
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for an answer."""
+        return min(self.limits.request_seconds, ANSWER_SECONDS)
 
     @property
     def shown(self) -> str:
@@ -74,7 +79,7 @@ class Target:
         return bool(self.username or self.password)
 
 
-def parse_url(url: str, seconds: float = ANSWER_SECONDS) -> Target:
+def parse_url(url: str, limits: Limits) -> Target:
     """The target of a redis, rediss, valkey, valkeys or unix URL.
 
     Of its options, `db`, `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` are used; the application's own are ignored.
@@ -106,7 +111,7 @@ def parse_url(url: str, seconds: float = ANSWER_SECONDS) -> Target:
         ca_file=options.get("ssl_ca_certs", ""),
         cert_file=options.get("ssl_certfile", ""),
         key_file=options.get("ssl_keyfile", ""),
-        seconds=min(seconds, ANSWER_SECONDS),
+        limits=limits,
     )
 
 
@@ -135,10 +140,10 @@ def _connection(target: Target) -> Any:
         "protocol": 2,
         "decode_responses": True,
         "socket_timeout": target.seconds,
-        "socket_connect_timeout": min(CONNECT_SECONDS, target.seconds),
+        "socket_connect_timeout": min(target.limits.connect_seconds, target.seconds),
         "retry": Retry(NoBackoff(), 0),
         "client_name": None,
-        "parser_class": Parser,
+        "parser_class": functools.partial(Parser, reply_bytes=int(target.limits.reply_mb * 1_000_000)),
     }
     # CLIENT SETINFO would be an error on servers before 7.2, and for accounts without that right.
     parameters = inspect.signature(inspect.unwrap(vars(AbstractConnection)["__init__"])).parameters

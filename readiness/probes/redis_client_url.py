@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from readiness.api import ProbeError, RedisSettings, absent, probe
 from readiness.facts.redis_client import CacheClientFacts
-from readiness.probes.redis_aside import network_of_address
+from readiness.probes.network import kind
 from readiness.probes.redis_client import DEFAULT_PORT
 
 # library -> option in lower case -> (fact, milliseconds a unit); retries count as they are.
@@ -131,6 +131,7 @@ def _network(host: str) -> Any:
     if host == "localhost":
         return "loopback"
     try:
-        return network_of_address(host)
+        found = kind(host)
     except ValueError:
         return absent("the host is a name, which is not resolved")
+    return "private" if found == "special" else found

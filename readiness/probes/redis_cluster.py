@@ -13,8 +13,6 @@ from readiness.probes.redis_aside import Companion, companions
 from readiness.probes.redis_client import Client
 from readiness.probes.redis_info import Info, deltas_of, keyspace_of, memory_of
 
-MOST_SHARDS = 16
-
 
 @dataclass(slots=True)
 class Primaries:
@@ -34,7 +32,7 @@ async def primaries_of(client: Client, network: Network, cluster: Any, info: Inf
     found = Primaries()
     shards = () if isinstance(cluster, Absent) else maybe(lambda: cluster.shards) or ()
     addresses = [shard.address for shard in shards if shard.address]
-    for each in await companions(client.target, network, addresses, MOST_SHARDS):
+    for each in await companions(client.target, network, addresses, client.target.limits.shards):
         if isinstance(each, Node):
             found.unread.append(each)
         elif each.info.fields.get("run_id") == info.fields.get("run_id"):

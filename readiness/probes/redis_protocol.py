@@ -12,7 +12,6 @@ from readiness.facts.base import absent
 Reply = Any
 """None, an int, a str, a list of replies, or `Refused`."""
 
-REPLY_BYTES = 4_000_000
 REPLY_ITEMS = 50_000
 REPLY_DEPTH = 8
 
@@ -66,8 +65,9 @@ def _refusal(text: str) -> Refused:
 class Parser:
     """RESP2 under limits, in the shape in which the driver's connection wants a parser."""
 
-    def __init__(self, socket_read_size: int = 0) -> None:
+    def __init__(self, socket_read_size: int = 0, *, reply_bytes: int) -> None:
         self._stream: asyncio.StreamReader | None = None
+        self._most = reply_bytes
         self._bytes = self._items = 0
 
     def on_connect(self, connection: Any) -> None:
@@ -82,7 +82,7 @@ class Parser:
     can_read_destructive = can_read
 
     async def read_response(self, disable_decoding: bool = False, **_: Any) -> Reply:
-        self._bytes, self._items = REPLY_BYTES, REPLY_ITEMS
+        self._bytes, self._items = self._most, REPLY_ITEMS
         return await self._reply(REPLY_DEPTH)
 
     async def _reply(self, depth: int) -> Reply:

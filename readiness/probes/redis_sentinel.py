@@ -16,7 +16,6 @@ from readiness.probes.redis_client import Client, Target, connect
 from readiness.probes.redis_protocol import Refused
 from readiness.probes.redis_replies import masters_of, quorum_of
 
-MOST_SENTINELS = 5
 DEFAULT_PORT = 26379
 
 
@@ -34,10 +33,10 @@ async def masters_at(client: Client) -> Any:
 
 async def watching(target: Target, network: Network, given: Sequence[str], clients: Any) -> Any:
     """How the Sentinels see this server: those given, or those among its clients, on Sentinel's default port."""
-    places = [_given(target, address) for address in given[:MOST_SENTINELS]]
+    places = [_given(target, address) for address in given[: target.limits.sentinels]]
     if not given and not isinstance(clients, Absent):
         hosts = sorted({group.host for group in clients.groups if group.kind == "sentinel"})
-        found = [permitted(target, network, f"{host}:{DEFAULT_PORT}") for host in hosts[:MOST_SENTINELS]]
+        found = [permitted(target, network, f"{host}:{DEFAULT_PORT}") for host in hosts[: target.limits.sentinels]]
         places = [place for place in found if isinstance(place, Target)]
     if not places:
         return absent("no Sentinel to ask: set redis.sentinels")

@@ -27,7 +27,6 @@ VERSIONS: Mapping[str, ssl.TLSVersion] = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-CONNECT_SECONDS = 2.0
 _OUR_OWN_LIMIT = ("NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "NO_CIPHER_MATCH", "LIBRARY_BUG")
 
 
@@ -40,7 +39,7 @@ async def probe_tls(settings: HttpSettings, context: Context) -> TlsFacts:
     common: dict[str, Any] = {"host": url.host, "port": port, "network": await network_of(settings.url)}
     if url.scheme == "http":
         return TlsFacts(scheme="http", **common)
-    shake = _Handshake(url.host, port, context.limits.request_seconds)
+    shake = _Handshake(url.host, port, context.limits.handshake_seconds)
     certificate = await _certificate(shake, settings)
     offered, plain = await asyncio.gather(_offered(shake), _plain(settings, context, url))
     return TlsFacts(
@@ -142,7 +141,7 @@ async def _plain(settings: HttpSettings, context: Context, url: httpx.URL, port:
     if url.port is not None:
         return absent("the URL names a port of its own")
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(context.limits.connect_seconds):
             _, writer = await asyncio.open_connection(url.host, port)
         writer.transport.abort()
     except (OSError, TimeoutError):

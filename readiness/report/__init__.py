@@ -7,7 +7,7 @@ import importlib
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -41,9 +41,20 @@ FORMATS: Mapping[str, Format] = {
         Format("html", (".html", ".htm"), "readiness.report.html:render", templated=True),
         Format("md", (".md", ".markdown"), "readiness.report.markdown:render", templated=True),
         Format("md-short", (), "readiness.report.markdown:render_short", templated=True),
+        Format("junit", (".xml",), "readiness.report.junit:render"),
+        Format("sarif", (".sarif",), "readiness.report.sarif:render"),
+        Format("badge", (".svg",), "readiness.report.badge:render"),
+        Format("csv", (".csv",), "readiness.report.csv_format:render"),
+        Format("prometheus", (".prom",), "readiness.report.prometheus:render"),
+        Format("gitlab", (), "readiness.report.gitlab:render"),
+        Format("github", (), "readiness.report.github:render"),
     )
 }
 """Every format by the name that `-o NAME:FILE` takes; one without extensions must be named."""
+
+
+ROOM = 1_000_000
+"""Bytes that there must be for a report before the audit begins; a large one is smaller."""
 
 
 def target(output: str) -> tuple[str, Path | None]:
@@ -86,7 +97,20 @@ def render(report: Report, format: str, template_dir: Path | None = None) -> str
 
 
 def writable(path: Path) -> None:
-    """Raises ConfigError where `write` could not write; to be asked before anything is contacted."""
+    """Raises ConfigError where `write` could not write a report; to be asked before anything is contacted.
+
+    It tries, with a file of `ROOM` bytes that is gone again: permissions do not tell of a full disk or a quota.
+    """
+    _permitted(path)
+    if not _special(path):
+        try:
+            with _beside(path.resolve()) as temporary, temporary.open("xb") as file:
+                file.write(bytes(ROOM))
+        except OSError as error:
+            raise _cannot(path, error) from None
+
+
+def _permitted(path: Path) -> None:
     parent = path.parent
     if path.is_dir():
         raise ConfigError(f"{path} is a folder", hint="name a file in it")
@@ -102,26 +126,38 @@ def write(path: Path, text: str) -> None:
     Raises:
         ConfigError: the folder does not exist or cannot be written, the disk is full.
     """
-    writable(path)
+    _permitted(path)
     data = text.encode("utf-8", errors="replace")
     try:
         if _special(path):  # a device or a pipe cannot be replaced
             path.write_bytes(data)
             return
         path = path.resolve()  # a symbolic link stays one
-        temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.tmp")
-        try:
+        with _beside(path) as temporary:
             with temporary.open("xb") as file:
                 file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # else a crash could leave the new name with nothing in it
             if path.exists():
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from None
+        raise _cannot(path, error) from None
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name for a file in the same folder, which is gone afterwards unless it was renamed."""
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _cannot(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write {path}: {error.strerror or error}")
 
 
 def _special(path: Path) -> bool:

@@ -26,20 +26,25 @@ _CODE = re.compile(r"`([^`\n]+)`")
 
 def render(report: Report, template_dir: Path | None = None) -> str:
     """The report as HTML. Raises ConfigError where a template of `template_dir` cannot be used."""
-    made = environment(template_dir, finalize=_finalize)
-    made.filters |= {"prose": prose, "cut": cut, "line": one_line, "https": https, "anchor": anchor}
+    made = prepared(template_dir)
     quoting = sum(bool(check.evidence) for check in report.checks)
     limit = min(EVIDENCE_BYTES, ALL_EVIDENCE_BYTES // max(1, quoting))
     made.globals |= {
         "evidence": partial(evidence, limit=limit),
-        "style": _inline(made, "report.css", "style"),
-        "script": _inline(made, "report.js", "script"),
+        **inlined(made),
     }
     made.globals["policy"] = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; "
         f"style-src {_hash(made, 'report.css')}; script-src {_hash(made, 'report.js')}"
     )
     return fill(made, TEMPLATE, {"report": report})
+
+
+def prepared(template_dir: Path | None) -> Environment:
+    """The environment with the filters of HTML templates."""
+    made = environment(template_dir, finalize=_finalize)
+    made.filters |= {"prose": prose, "cut": cut, "line": one_line, "https": https, "anchor": anchor}
+    return made
 
 
 def _finalize(value: object) -> object:
@@ -54,6 +59,11 @@ def _source(made: Environment, name: str) -> str:
     except TemplateNotFound:
         raise ConfigError(f"no template {name}", place=TEMPLATE) from None
     return "\n" + source.strip() + "\n"
+
+
+def inlined(made: Environment) -> dict[str, Markup]:
+    """Style and script, each in its element. Raises ConfigError where one would end that element."""
+    return {"style": _inline(made, "report.css", "style"), "script": _inline(made, "report.js", "script")}
 
 
 def _inline(made: Environment, name: str, tag: str) -> Markup:

@@ -53,10 +53,18 @@ def _adapter() -> TypeAdapter[Report]:
 
 
 def dump(report: Report) -> str:
+    """The report as `strict` JSON."""
+    return strict(to_data(report))
+
+
+def strict(data: Any) -> str:
     """Strict JSON, two spaces deep. No control character is written raw, so it may go to a terminal as well."""
-    text = json.dumps(clean_data(to_data(report)), indent=2, ensure_ascii=False, allow_nan=False)
-    # Cleaned text has none of these left; the line separators stay legal JSON but end a line for some readers.
-    return UNSAFE.sub(_escaped, text).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
+    text = json.dumps(clean_data(data), indent=2, ensure_ascii=False, allow_nan=False)
+    # Cleaned text has none of these left; the line separators stay legal JSON but end a line for some readers,
+    # and the bracket begins a command in the log of a CI system.
+    for raw, escaped in (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("##[", "##\\u005b")):
+        text = text.replace(raw, escaped)
+    return UNSAFE.sub(_escaped, text) + "\n"
 
 
 def _escaped(match: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from jinja2 import Environment
 from markupsafe import Markup
 from markupsafe import escape as escape_html
 
@@ -14,6 +15,9 @@ from readiness.report.text import clean, cut, https, one_line
 
 TEMPLATE = "report.md.j2"
 SHORT_TEMPLATE = "comment.md.j2"
+LARGEST = 1_000_000  # bytes of a whole report; GitHub takes 1 MiB as the summary of a step
+_ROOM = ((100_000, 100_000), (200, 2000), (100, 2000), (50, 2000), (20, 2000), (5, 1000), (0, 200))
+"""Findings in full and rows of the list of checks, tried in turn."""
 LONGEST = 500  # characters of one value: more is no sentence; code blocks are cut in the template
 _SPECIAL = re.compile(r"[\\`*_\[\]#|~$]")
 _AT_START = re.compile(r"^(?:[-+=](?=[\s\-=+]|$)|\d+(?=[.)](?:\s|$)))")
@@ -24,20 +28,36 @@ _FENCES = re.compile(r"`+")
 
 
 def render(report: Report, template_dir: Path | None = None) -> str:
-    """The whole report. Raises ConfigError where a template of `template_dir` cannot be used."""
-    return _render(report, template_dir, TEMPLATE)
+    """The whole report, with fewer findings in full where it would exceed `LARGEST`.
+
+    Raises ConfigError where a template of `template_dir` cannot be used.
+    """
+    text = ""
+    for most, most_rows in _ROOM:
+        text = render_with(report, template_dir, TEMPLATE, most=most, most_rows=most_rows)
+        if len(text.encode()) <= LARGEST:
+            return text
+    kept = text.encode()[: LARGEST - 200].decode(errors="ignore").rpartition("\n")[0]
+    return f"{kept}\n\n_Cut off here: the report is longer than the 1 MiB that GitHub shows._\n"
 
 
 def render_short(report: Report, template_dir: Path | None = None) -> str:
     """The table, the gate and the gravest findings, short enough for a comment."""
-    return _render(report, template_dir, SHORT_TEMPLATE)
+    return render_with(report, template_dir, SHORT_TEMPLATE)
 
 
-def _render(report: Report, template_dir: Path | None, template: str) -> str:
+def render_with(report: Report, template_dir: Path | None, template: str, **values: object) -> str:
+    """The report in this template of Markdown."""
+    text = fill(prepared(template_dir), template, {"report": report, **values})
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def prepared(template_dir: Path | None) -> Environment:
+    """The environment with the filters of Markdown templates."""
     made = environment(template_dir, finalize=_finalize)
     made.filters |= {"line": one_line, "cut": cut, "code": code, "fence": fence, "prose": prose}
     made.filters |= {"summary": summary, "link": link, "label": label}
-    return re.sub(r"\n{3,}", "\n\n", fill(made, template, {"report": report})).strip() + "\n"
+    return made
 
 
 def _finalize(value: object) -> object:

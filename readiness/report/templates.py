@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2 import nodes
 
 from readiness.errors import ConfigError
-from readiness.report import drawing, wording
+from readiness.report import changes, charts, drawing, wording
 
 BUNDLED = "readiness.templates"
 
@@ -36,24 +37,48 @@ def environment(template_dir: Path | None, **options: Any) -> jinja2.Environment
         keep_trailing_newline=True,
         **options,
     )
-    made.globals |= {"words": wording, "draw": drawing}
+    made.globals |= {"words": wording, "draw": drawing, "chart": charts, "change": changes}
     return made
 
 
 def examine(template_dir: Path) -> None:
-    """Parses what a user's folder holds, so that a slip shows before an audit and not after it.
+    """Compiles what a user's folder holds, so that a slip shows before an audit and not after it.
 
     Raises:
-        ConfigError: the folder does not exist, or a template in it has a syntax error; names file and line.
+        ConfigError: the folder does not exist, or a template in it has a syntax error, uses a filter that does not
+            exist, or needs a template that is nowhere; names file and line.
     """
-    made = environment(template_dir)
+    from readiness.report import html, markdown  # they are made of this module
+
+    pages = html.prepared(template_dir)
+    html.inlined(pages)
     for path in sorted(template_dir.glob("*.j2")):
+        made = markdown.prepared(template_dir) if path.name.endswith(".md.j2") else pages
         try:
-            made.parse(path.read_text(encoding="utf-8"), filename=str(path))
+            source = path.read_text(encoding="utf-8")
+            made.compile(source, path.name, str(path))
+            for name, line in _needed(made.parse(source)):
+                if not _exists(made, name):
+                    raise ConfigError(f"no template {name}", place=f"{path}:{line}")
         except jinja2.TemplateSyntaxError as error:
             raise ConfigError(error.message or "syntax error", place=f"{path}:{error.lineno}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read it: {error}", place=str(path)) from None
+
+
+def _needed(tree: nodes.Template) -> Iterator[tuple[str, int]]:
+    """The templates that one names and cannot do without, with the line."""
+    for node in tree.find_all((nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)):
+        name = getattr(node, "template", None)
+        if isinstance(name, nodes.Const) and isinstance(name.value, str) and not getattr(node, "ignore_missing", False):
+            yield name.value, node.lineno
+
+
+def _exists(made: jinja2.Environment, name: str) -> bool:
+    try:
+        return made.loader is not None and bool(made.loader.get_source(made, name))
+    except jinja2.TemplateNotFound:
+        return False
 
 
 def _bundled(name: str) -> tuple[str, str | None, Callable[[], bool] | None] | None:

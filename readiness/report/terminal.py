@@ -11,13 +11,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from readiness.model import CheckResult, Rating, Report, Severity, Status
-from readiness.report import wording
+from readiness.model import CheckResult, Gate, Rating, Report, Severity, Status
+from readiness.report import changes, charts, wording
 from readiness.report.text import clean, cut, one_line
 from readiness.report.wording import MARKS, NONE
 
 GRAVEST = 5
 """How many findings are shown without --verbose."""
+FIX_LINES = 6
+"""How many lines of a fix are shown without --verbose."""
 
 _RATINGS = {Rating.READY: "green", Rating.NEEDS_WORK: "yellow", Rating.NOT_READY: "red"}
 _SEVERITIES = {
@@ -39,7 +41,7 @@ def render(report: Report, console: Console, *, verbose: bool = False, quiet: bo
         verbose: all findings with evidence, and what passed; otherwise the gravest five.
         quiet: the line with the overall score alone.
     """
-    paper = _Paper(console)
+    paper = Paper(console)
     if quiet:
         console.print(paper.text(*_overall(report)), soft_wrap=True, highlight=False)
         return
@@ -53,12 +55,14 @@ def render(report: Report, console: Console, *, verbose: bool = False, quiet: bo
     _path(report, paper)
     if verbose:
         _expectations(report, paper)
+        _measurements(report, paper)
         _passed(report, paper)
-    _gate(report, paper)
+    changes.section(report.comparison, paper, verbose)
+    gate(report.gate, paper)
     _notices(report, paper)
 
 
-class _Paper:
+class Paper:
     """A console that takes only text, and falls back to ASCII where the stream can say no more."""
 
     def __init__(self, console: Console) -> None:
@@ -89,13 +93,19 @@ class _Paper:
         self.line([(title, "bold"), *(("  " + part, "dim") for part in more)])
 
     def command(self, label: str, command: str, indent: int) -> None:
-        """Text to paste: prose is wrapped, a command never, for half of one must not be pasted."""
-        for number, row in enumerate(cut(command, 2000).splitlines()):
-            lead = label if number == 0 else " " * len(label)
+        """Text to paste: prose is wrapped, a command never, for half of one must not be pasted.
+
+        What has several lines begins under its label, so that a terminal copies it as it is.
+        """
+        rows = cut(command, 4000).splitlines()
+        if len(rows) > 1:
+            self.line([(label.strip(), "dim")], indent)
+            label = ""
+        for row in rows:
             if _PROSE.match(row):
-                self.hanging(lead, row, indent)
+                self.hanging(label, row, indent)
             else:
-                self.console.print(self.text(" " * indent, (lead, "dim"), row), soft_wrap=True, highlight=False)
+                self.console.print(self.text(" " * indent, (label, "dim"), row), soft_wrap=True, highlight=False)
 
     def hanging(self, label: str, words: str, indent: int) -> None:
         grid = Table.grid(padding=0)
@@ -116,7 +126,7 @@ class _Paper:
         self.console.print(table, highlight=False)
 
 
-def _head(report: Report, paper: _Paper) -> None:
+def _head(report: Report, paper: Paper) -> None:
     paper.line([(wording.TITLE, "bold")])
     about = [report.environment, report.target, wording.moment(report.started_at)]
     rest = "".join(f" · {one_line(part, 120)}" for part in about if part)
@@ -125,7 +135,7 @@ def _head(report: Report, paper: _Paper) -> None:
         paper.line([("Interrupted: this report is partial.", "bold red")])
 
 
-def _components(report: Report, paper: _Paper) -> Table:
+def _components(report: Report, paper: Paper) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("Component", overflow="fold", min_width=9, max_width=16)
     table.add_column("Score", no_wrap=True)
@@ -159,21 +169,25 @@ def _overall(report: Report) -> list[str | tuple[str, str]]:
     return [("Overall  ", "bold"), score, f" {mark} {wording.beside(report)}", target]
 
 
-def _print_overall(report: Report, paper: _Paper) -> None:
+def _print_overall(report: Report, paper: Paper) -> None:
     *score, target = _overall(report)
     if paper.text(*score, target).cell_len <= paper.console.width:
         paper.line([*score, target])
     else:
         paper.line(score)
         paper.line([target], len("Overall"))
+    if past := charts.history(report):
+        line = charts.sparkline(past.overall, plain=paper.ascii)
+        about = f"  {wording.count(past.runs, 'audit')} since {past.begins}: {past.overall.first} → {past.overall.last}"
+        paper.line([("Trend    ", "bold"), line, (about, "dim")])
 
 
-def _caps(report: Report, paper: _Paper) -> None:
+def _caps(report: Report, paper: Paper) -> None:
     for name, sentence in wording.caps(report):
         paper.line([(f"{name} ", "bold"), cut(sentence, 300)])
 
 
-def _findings(report: Report, paper: _Paper, verbose: bool) -> None:
+def _findings(report: Report, paper: Paper, verbose: bool) -> None:
     wrong = wording.findings(report)
     if not wrong:
         return
@@ -185,7 +199,7 @@ def _findings(report: Report, paper: _Paper, verbose: bool) -> None:
         _finding(check, paper, verbose)
 
 
-def _finding(check: CheckResult, paper: _Paper, verbose: bool) -> None:
+def _finding(check: CheckResult, paper: Paper, verbose: bool) -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=2, no_wrap=True)
     grid.add_column(width=8, no_wrap=True)
@@ -200,14 +214,26 @@ def _finding(check: CheckResult, paper: _Paper, verbose: bool) -> None:
     grid.add_row(paper.text(MARKS[check.status]), paper.text(severity), body)
     paper.table(grid)
     if check.fix:
-        paper.command("fix ", check.fix, _INDENT)
+        paper.command(_fix_label(check), check.fix if verbose else _shortened(check.fix), _INDENT)
     if verbose:
         _details(check, paper)
     if gain := wording.gain(check):
         paper.line([(gain, "green")], _INDENT)
 
 
-def _details(check: CheckResult, paper: _Paper) -> None:
+def _fix_label(check: CheckResult) -> str:
+    return f"fix for {one_line(wording.stack_name(check.fix_for), 20)} " if check.fix_for else "fix "
+
+
+def _shortened(fix: str) -> str:
+    """A long fix is for the report: here its beginning will do."""
+    rows = fix.splitlines()
+    if len(rows) <= FIX_LINES + 1:
+        return fix
+    return "\n".join([*rows[:FIX_LINES], f"… and {len(rows) - FIX_LINES} more lines, -v for all"])
+
+
+def _details(check: CheckResult, paper: Paper) -> None:
     if check.verify:
         paper.command("verify ", check.verify, _INDENT)
     for name, value in wording.evidence(check, 600):
@@ -216,7 +242,7 @@ def _details(check: CheckResult, paper: _Paper) -> None:
     paper.line([(" · ".join(part for part in more if part), "dim")], _INDENT)
 
 
-def _unassessed(report: Report, paper: _Paper, verbose: bool) -> None:
+def _unassessed(report: Report, paper: Paper, verbose: bool) -> None:
     """What could not be judged: it counts nothing, and the reader learns how to change that."""
     errors, blocked, untested = wording.errors(report), wording.blocked(report), wording.untested(report)
     skipped = wording.with_status(report, Status.SKIPPED)
@@ -237,23 +263,23 @@ def _unassessed(report: Report, paper: _Paper, verbose: bool) -> None:
         paper.marked(MARKS[Status.SKIPPED], [what, ids if verbose else one_line(ids, 120)])
 
 
-def _error(message: str, need: str, checks: list[CheckResult], paper: _Paper, verbose: bool) -> None:
+def _error(message: str, need: str, checks: list[CheckResult], paper: Paper, verbose: bool) -> None:
     shown = checks if verbose else checks[:3]
     ids = ", ".join(check.id for check in shown) + (f" and {len(checks) - 3} more" if len(shown) < len(checks) else "")
     needed = [(f" — needs {one_line(need, 120)}", "bold")] if need else []
     paper.marked(MARKS[Status.ERROR], [(f"{ids}: ", "dim"), one_line(message, 200), *needed])
 
 
-def _accepted(report: Report, paper: _Paper) -> None:
+def _accepted(report: Report, paper: Paper) -> None:
     if report.waivers:
         paper.heading("Waivers")
     for waiver in report.waivers:
-        state = wording.WAIVER_STATES.get(waiver.state, waiver.state)
-        about = f" — {one_line(waiver.reason, 160)} ({waiver.owner}, until {waiver.expires}; {state})"
+        who = f"{one_line(waiver.owner, 80)}, {wording.waiver_end(waiver)}"
+        about = f" — {one_line(waiver.reason, 160)} ({who}; {wording.waiver_state(waiver)})"
         paper.marked(MARKS[Status.WAIVED], [waiver.check, (about, "dim")])
 
 
-def _path(report: Report, paper: _Paper) -> None:
+def _path(report: Report, paper: Paper) -> None:
     if not report.path_to_target:
         return
     paper.heading(f"Path to {report.target_score:g}/10")
@@ -273,7 +299,7 @@ def _path(report: Report, paper: _Paper) -> None:
     paper.table(grid)
 
 
-def _expectations(report: Report, paper: _Paper) -> None:
+def _expectations(report: Report, paper: Paper) -> None:
     if not report.expectations:
         return
     paper.heading("Performance expectations")
@@ -289,7 +315,18 @@ def _expectations(report: Report, paper: _Paper) -> None:
     paper.table(grid)
 
 
-def _passed(report: Report, paper: _Paper) -> None:
+def _measurements(report: Report, paper: Paper) -> None:
+    for group, (columns, rows) in wording.measurements(report).items():
+        paper.heading(one_line(group, 80))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("", *columns):
+            table.add_column(paper.text(one_line(name, 40)), overflow="fold", justify="right" if name else "left")
+        for subject, figures in rows.items():
+            table.add_row(*(paper.text(one_line(text, 60)) for text in (subject, *figures)))
+        paper.table(table)
+
+
+def _passed(report: Report, paper: Paper) -> None:
     for status in (Status.PASS, Status.NOT_APPLICABLE):
         for name, checks in wording.by_component(wording.with_status(report, status)).items():
             paper.heading(f"{name}: {len(checks)} {wording.STATUSES[status]}")
@@ -297,17 +334,18 @@ def _passed(report: Report, paper: _Paper) -> None:
                 paper.marked(MARKS[status], [f"{check.id}  ", (one_line(check.message, 200), "dim")])
 
 
-def _gate(report: Report, paper: _Paper) -> None:
-    if report.gate.passed is None:
+def gate(gate: Gate, paper: Paper) -> None:
+    """Every condition with its numbers."""
+    if gate.passed is None:
         return
-    paper.heading("Gate", "passed" if report.gate.passed else "not passed")
-    for condition in report.gate.conditions:
+    paper.heading("Gate", "passed" if gate.passed else "not passed")
+    for condition in gate.conditions:
         mark = MARKS[Status.PASS if condition.passed else Status.FAIL]
         numbers = f"{one_line(wording.observed(condition), 200)} (required {one_line(condition.required, 80)})"
         paper.marked(mark, [(f"{one_line(condition.name, 60)}: ", "bold"), numbers])
 
 
-def _notices(report: Report, paper: _Paper) -> None:
+def _notices(report: Report, paper: Paper) -> None:
     lines: list[list[str | tuple[str, str]]] = []
     if report.incomplete:
         lines.append([("The audit is incomplete.", "bold red")])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import math
+import pickle
 import socket
 import ssl
 import struct
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from readiness.load import Kind, LoadError, Plan, Result, run
+from readiness.load import Control, Kind, LoadError, Plan, Progress, Result, run
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -111,11 +112,11 @@ async def fine(peer: Peer) -> None:
 # Accuracy.
 
 
-def undisturbed(handler: Handler, **plan: object) -> Result:
+def undisturbed(handler: Handler, on_time: Callable[[Result], bool], **plan: object) -> Result:
     """A run in which this machine was on time; where other work on it never allows one, there is nothing to test."""
     for _ in range(3):
-        result, _ = against(handler, tolerance=0.002, **plan)
-        if result.total.skipped < 100:
+        result, _ = against(handler, **plan)
+        if on_time(result):
             return result
     pytest.skip("the machine is too busy to measure")
 
@@ -133,7 +134,8 @@ def test_percentiles_of_a_known_distribution() -> None:
         peer.send(OK)
         took.append(1000 * (time.perf_counter() - began))
 
-    result = undisturbed(handler, rate=200, duration=5, connections=100, windows=3)
+    few_left_out = lambda result: result.total.skipped < 100  # noqa: E731
+    result = undisturbed(handler, few_left_out, rate=200, duration=5, connections=100, windows=3, tolerance=0.002)
     assert result.total.successes == len(took) == 1000 - result.total.skipped
     assert result.percentile(97) == pytest.approx(100, rel=0.10)
     assert result.percentile(99.5) == pytest.approx(400, rel=0.10)
@@ -158,8 +160,9 @@ def test_a_stall_is_seen_by_every_request_that_it_delays() -> None:
             await asyncio.sleep(4 - phase)
         peer.send(OK)
 
-    result = undisturbed(handler, rate=200, duration=5, connections=20)
-    assert result.total.successes == 1000 - result.total.skipped
+    # Five requests of this stall are 25 ms of any percentile, so none may be left out, and none sent late by as much.
+    result = undisturbed(handler, lambda result: result.total.lateness.max < 25, rate=200, duration=5, connections=20)
+    assert result.total.successes == 1000
     assert result.percentile(75) < 20
     assert result.percentile(90) == pytest.approx(500, rel=0.1)
     assert result.percentile(95) == pytest.approx(750, rel=0.1)
@@ -336,11 +339,27 @@ async def _endless_header(peer: Peer) -> None:
         await asyncio.sleep(0)
 
 
-async def _endless_body(peer: Peer) -> None:
-    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
-    while not peer.writer.is_closing():
-        peer.send(b"y" * 65536)
-        await asyncio.sleep(0)
+async def _slow_body(peer: Peer) -> None:
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(1000):
+        peer.send(b"y")
+        await asyncio.sleep(0.02)
+
+
+async def _slow_interim(peer: Peer) -> None:
+    for _ in range(1000):
+        peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await asyncio.sleep(0.1)
+
+
+def _endless(head: bytes, part: bytes) -> Handler:
+    async def handler(peer: Peer) -> None:
+        peer.send(head)
+        while not peer.writer.is_closing():
+            peer.send(part)
+            await asyncio.sleep(0)
+
+    return handler
 
 
 BAD: dict[str, tuple[Handler, Kind]] = {
@@ -351,13 +370,35 @@ BAD: dict[str, tuple[Handler, Kind]] = {
     "silent": (_silent, Kind.TIMEOUT),
     "slow headers": (_trickle, Kind.TIMEOUT),
     "endless header": (_endless_header, Kind.MALFORMED),
-    "endless body": (_endless_body, Kind.OVERSIZED),
+    "slow body": (_slow_body, Kind.TIMEOUT),
+    "slow 1xx": (_slow_interim, Kind.TIMEOUT),
+    "endless body": (
+        _endless(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"y" * 65536), Kind.OVERSIZED
+    ),
+    "endless body without a length": (_endless(b"HTTP/1.1 200 OK\r\n\r\n", b"y" * 65536), Kind.OVERSIZED),
+    "endless chunks": (_endless(CHUNKED, b"10000\r\n" + b"y" * 65536 + b"\r\n"), Kind.OVERSIZED),
+    "endless chunk extension": (_endless(CHUNKED + b"2;x=", b"y" * 65536), Kind.OVERSIZED),
+    "endless trailers": (_endless(CHUNKED + b"0\r\n", b"X-Trailer: y\r\n" * 4000), Kind.OVERSIZED),
+    "huge header": (
+        _answers(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000 + b"\r\nContent-Length: 0\r\n\r\n"), Kind.MALFORMED
+    ),
     "closed unanswered": (_answers(close=True), Kind.RESET),
     "reset unanswered": (_answers(reset=True), Kind.RESET),
     "closed in the headers": (_answers(b"HTTP/1.1 200 OK\r\nContent-", close=True), Kind.RESET),
     "short body": (_answers(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", close=True), Kind.SHORT_BODY),
     "short body, reset": (_answers(b"HTTP/1.1 200 OK\r\n\r\nok", b"more", reset=True), Kind.SHORT_BODY),
     "short chunk": (_answers(CHUNKED + b"9\r\nok", close=True), Kind.SHORT_BODY),
+    "body shorter than announced": (
+        _answers(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok"), Kind.TIMEOUT
+    ),
+    "chunk longer than announced": (_answers(CHUNKED + b"1\r\nok\r\n0\r\n\r\n"), Kind.MALFORMED),
+    "chunk length too large": (_answers(CHUNKED + b"f" * 20 + b"\r\nok"), Kind.MALFORMED),
+    "length and chunks": (
+        _answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok"), Kind.MALFORMED
+    ),
+    "length too large": (_answers(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n"), Kind.MALFORMED),
+    "NUL in a header": (_answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n"), Kind.MALFORMED),
+    "status line only": (_answers(b"HTTP/1.1 200 OK\r\n", close=True), Kind.RESET),
     "bad chunk": (_answers(CHUNKED + b"zz\r\nok\r\n"), Kind.MALFORMED),
     "negative length": (_answers(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok"), Kind.MALFORMED),
     "two lengths": (_answers(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok"), Kind.MALFORMED),
@@ -418,6 +459,38 @@ def test_surplus_takes_its_success_back() -> None:
     assert result.total.latency.count == result.total.first_byte.count == 0
 
 
+# HEAD: an answer that ends with its headers.
+
+
+HEAD = {
+    "a length": _answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"),
+    "no length": _answers(b"HTTP/1.1 200 OK\r\n\r\n"),
+    "nothing": _answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    "chunked": _answers(CHUNKED),
+    "in parts": _answers(b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5000\r\n\r\n"),
+    "early hints": _answers(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", HEAD)
+def test_head_requests(name: str) -> None:
+    result, seen = against(HEAD[name], rate=50, duration=0.2, connections=1, method="HEAD", timeout=1)
+    assert (result.total.successes, seen.requests, seen.connections) == (10, 10, 1), result.to_json()
+    assert all(head.startswith(b"HEAD / HTTP/1.1\r\n") for head in seen.heads)
+
+
+def test_head_answers_that_close_or_have_a_body() -> None:
+    closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n"
+    result, seen = against(_answers(closing, close=True), rate=50, duration=0.1, connections=1, method="HEAD")
+    assert (result.total.successes, result.closed, seen.connections) == (5, 5, 5)
+    result, _ = against(_answers(OK), rate=50, duration=0.1, connections=1, method="HEAD")
+    assert result.total.errors == {"malformed": 5}
+    result, _ = against(
+        _answers(b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n"), rate=50, duration=0.1, connections=1, method="HEAD"
+    )
+    assert result.total.errors == {"4xx": 5}
+
+
 # Stopping.
 
 
@@ -436,6 +509,99 @@ def test_stops_at_retry_after() -> None:
     assert (result.stopped, result.retry_after) == ("429 with Retry-After", "7")
     assert seen.requests == 6
     assert result.total.errors == {"429": 1}
+
+
+def test_stops_at_503_with_retry_after_but_not_without() -> None:
+    busy = b"HTTP/1.1 503 X\r\nRetry-After: soon\x9b\r\n\r\nbye"
+    result, seen = against(_answers(busy, close=True), rate=0, duration=30, connections=3)
+    assert (result.stopped, result.retry_after) == ("503 with Retry-After", "soon\x9b")
+    assert seen.requests <= 3
+    assert seen.requests == result.total.requests + result.unfinished
+    result, seen = against(BAD["server error"][0], rate=50, duration=0.2, connections=3)
+    assert (result.stopped, seen.requests) == (None, 10)
+
+
+@pytest.mark.parametrize("rate", [200, 0])
+def test_control_watches_and_stops(rate: float) -> None:
+    async def go() -> None:
+        async with serving(fine) as (url, seen):
+            steps: list[Progress] = []
+            control = Control(steps.append)
+            asyncio.get_running_loop().call_later(0.5, control.stop, "enough")
+            result = await run(Plan(url, rate=rate, duration=60, connections=2, windows=4), control=control)
+            assert result.stopped == control.stopped == "enough"
+            assert seen.requests == result.total.requests + result.unfinished
+            sent = seen.requests
+            await asyncio.sleep(0.1)
+            assert seen.requests == sent, "nothing after the end"
+            assert 0.4 < result.duration_seconds < 5
+            assert [step.requests for step in steps] == sorted(step.requests for step in steps)
+            assert steps[-1].connections == 2
+            assert steps[-1].failed == 0
+            assert 0 < steps[-1].seconds <= sum(window.seconds for window in result.windows)
+
+    asyncio.run(go())
+
+
+def test_what_a_stopped_run_leaves_is_counted() -> None:
+    async def go() -> None:
+        async with serving(_silent) as (url, seen):
+            control = Control()
+            asyncio.get_running_loop().call_later(0.2, control.stop, "enough")
+            began = time.perf_counter()
+            result = await run(Plan(url, rate=100, duration=60, connections=3), control=control)
+            assert time.perf_counter() - began < 3
+            assert (result.total.requests, result.unfinished, seen.requests) == (0, 3, 3)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_stopping_before_the_first_request(before: bool) -> None:
+    async def go() -> None:
+        async with serving(fine) as (url, seen):
+            control = Control()
+
+            async def ready() -> None:
+                await asyncio.sleep(30)
+
+            if before:
+                control.stop("never mind")
+            else:
+                asyncio.get_running_loop().call_later(0.1, control.stop, "never mind")
+            result = await run(Plan(url, connections=3), ready=ready, control=control)
+            assert (result.stopped, result.total.requests, seen.requests) == ("never mind", 0, 0)
+            assert result.to_json()["requests_per_second"] == 0
+
+    asyncio.run(go())
+
+
+def test_on_stop_tells_of_an_early_end_of_the_runs_own() -> None:
+    async def go() -> None:
+        async with serving(_answers(b"HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")) as (url, _):
+            reasons: list[str] = []
+            await run(Plan(url, rate=10, duration=5), control=Control(on_stop=reasons.append))
+            assert reasons == ["429 with Retry-After"]
+
+    asyncio.run(go())
+
+
+def test_never_more_under_way_than_connections() -> None:
+    under_way = most = 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.02)
+        peer.send(OK)
+        under_way -= 1
+
+    for rate in (300, 0):
+        most = 0
+        result, seen = against(handler, rate=rate, duration=0.5, connections=5)
+        assert most == seen.most == result.connections == 5
+        assert seen.requests == result.total.requests <= 150
 
 
 def test_redirects_are_remembered_not_followed() -> None:
@@ -498,6 +664,35 @@ def test_a_name_with_several_addresses() -> None:
     assert asyncio.run(go()).total.successes == 10
 
 
+def test_certificates_that_travel_with_the_plan() -> None:
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)  # not for the address that is asked
+    pem = authority.cert_pem.bytes().decode()
+
+    async def go() -> None:
+        async with serving(fine, server) as (url, _):
+            by_name = url.replace("127.0.0.1", "localhost")
+            for plan in (Plan(by_name, ca_pem=pem, duration=0.1), Plan(url, verify=False, duration=0.1)):
+                assert (await run(pickle.loads(pickle.dumps(plan)))).total.successes == 3
+            with pytest.raises(LoadError, match="certificate"):
+                await run(Plan(url, ca_pem=pem, duration=0.1))
+            for wrong in ("", " ", "ä", "-----BEGIN CERTIFICATE-----"):
+                with pytest.raises(LoadError, match="cannot be read"):
+                    await run(Plan(url, ca_pem=wrong, duration=0.1))
+
+    asyncio.run(go())
+
+
+def test_garbage_instead_of_a_handshake() -> None:
+    async def go() -> None:
+        async with serving(fine) as (url, _):
+            with pytest.raises(LoadError, match="could not connect"):
+                await run(Plan(url.replace("http:", "https:"), duration=0.1, timeout=1))
+
+    asyncio.run(go())
+
+
 def test_nothing_listens() -> None:
     with pytest.raises(LoadError, match=r"could not connect to 127\.0\.0\.1:9 \(Connection refused\)"):
         asyncio.run(run(Plan("http://127.0.0.1:9/", rate=1, duration=1)))
@@ -552,6 +747,12 @@ def test_headers_go_out_and_stay_out_of_repr() -> None:
         {"connections": 0},
         {"timeout": 0.0},
         {"windows": 0},
+        {"max_requests": 0},
+        {"offset": -1.0},
+        {"method": "POST"},
+        {"url": "http://host:0x50/"},
+        {"url": "http://host:99999/"},
+        {"url": "http://[::1/"},
     ],
 )
 def test_plans_that_cannot_be_carried_out(wrong: dict[str, object]) -> None:

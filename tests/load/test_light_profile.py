@@ -6,7 +6,8 @@ import pytest
 
 from readiness.errors import FactMissing
 from readiness.load import Sample
-from readiness.probes.load import _inside, _timing, _url
+from readiness.probes.load import _inside, _url
+from readiness.probes.load_figures import timing
 
 
 def _window(*latencies_ms: float, skipped: int = 0) -> Sample:
@@ -18,25 +19,25 @@ def _window(*latencies_ms: float, skipped: int = 0) -> Sample:
 
 
 def test_the_median_window_is_the_figure_but_the_maximum_is_over_all() -> None:
-    timing = _timing([_window(10, 10), _window(30, 30), _window(500, 700)], "nothing")
-    assert timing.mean_ms == pytest.approx(30, rel=0.01)
-    assert timing.max_ms == pytest.approx(700, rel=0.01)
-    assert timing.count == 6
+    figures = timing([_window(10, 10), _window(30, 30), _window(500, 700)], "nothing")
+    assert figures.mean_ms == pytest.approx(30, rel=0.01)
+    assert figures.max_ms == pytest.approx(700, rel=0.01)
+    assert figures.count == 6
 
 
 def test_a_window_without_success_does_not_count() -> None:
-    assert _timing([Sample(), _window(10), Sample()], "nothing").p50_ms == pytest.approx(10, rel=0.01)
+    assert timing([Sample(), _window(10), Sample()], "nothing").p50_ms == pytest.approx(10, rel=0.01)
 
 
 def test_without_success_there_is_a_reason() -> None:
     with pytest.raises(FactMissing, match="nothing at all"):
-        _ = _timing([Sample()], "nothing at all").mean_ms
+        _ = timing([Sample()], "nothing at all").mean_ms
 
 
 def test_a_late_machine_gives_no_figures() -> None:
     with pytest.raises(FactMissing, match="this machine could not send 2 of 6 requests on time"):
-        _ = _timing([_window(20, 20), _window(20, 20, skipped=2)], "nothing").p95_ms
-    assert _timing([_window(20, 20), _window(20, 20, skipped=1)], "nothing").count == 4
+        _ = timing([_window(20, 20), _window(20, 20, skipped=2)], "nothing").p95_ms
+    assert timing([_window(20, 20), _window(20, 20, skipped=1)], "nothing").count == 4
 
 
 @pytest.mark.parametrize(

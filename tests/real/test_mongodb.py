@@ -34,7 +34,7 @@ pytestmark = pytest.mark.real
 REGISTRY = loader.load()
 # What any server of the tests has: an old version, started by root with few open files, on a disk that others use.
 HERE = {"database.version.eol", "database.version.cve"}
-MACHINE = {"database.storage.disk", "database.errors.startup_warnings"}
+MACHINE = {"database.storage.disk", "database.errors.startup_warnings", "database.host.resources"}
 
 
 def collect(uri: str, seconds: float = 1.0) -> MongoFacts:
@@ -138,7 +138,7 @@ def test_healthy_set_under_load(healthy_set: MongoSet) -> None:
     assert all(member.readable for member in facts.members)
     assert 0 < facts.operation_ms < 1000
     findings = judged(facts)
-    expected = HERE | {"database.repl.hostnames", "database.security.auth"}
+    expected = HERE | {"database.security.auth"}
     # A busy test machine may be slow: how fast it is is not what is tested here.
     slow = {"database.latency.op_avg", "database.latency.ping", "database.cache.fill"}
     assert having(findings, Status.FAIL) - slow == expected, report(findings)
@@ -183,7 +183,8 @@ def test_an_arbiter_is_greeted_and_left_alone(arbiter_set: MongoSet) -> None:
     assert findings["database.repl.topology"].message.startswith("two copies of the data")
     assert findings["database.repl.health"].status is Status.PASS, report(findings)
     assert findings["database.repl.write_concern_default"].status is Status.WARN
-    assert having(findings, Status.FAIL) == HERE | {"database.repl.hostnames"}, report(findings)
+    assert having(findings, Status.FAIL) == HERE, report(findings)
+    assert findings["database.repl.hostnames"].status is Status.WARN, report(findings)
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from readiness.demo.processes import free_ports
 from readiness.errors import FactMissing, ProbeError
 from readiness.model import Status
 from readiness.probes import redis_aside, redis_client
+from readiness.settings import Limits
 
 from .redis_audit import CHECKS, IDLE, PLAIN, SECONDS, collect, judged, wrong
 from .redis_servers import (
@@ -348,7 +349,7 @@ def test_ping_without_info(guarded: Instance) -> None:
 )
 def test_what_cannot_be_used_is_named_without_the_password(guarded: Instance, url: str, reason: str) -> None:
     with pytest.raises(ProbeError, match=reason) as caught:
-        collect(url.format(port=guarded.port)) if "123456" not in url else redis_client.parse_url(url)
+        collect(url.format(port=guarded.port)) if "123456" not in url else redis_client.parse_url(url, Limits())
     assert "wrong-password" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
 
@@ -399,14 +400,14 @@ def test_nothing_changes_on_a_quiet_server(folder: Path) -> None:
 
 def test_only_reading_commands_leave_the_client(valkey: Instance) -> None:
     async def attempt(*command: str) -> None:
-        client = await redis_client.connect(redis_client.parse_url(valkey.url))
+        client = await redis_client.connect(redis_client.parse_url(valkey.url, Limits()))
         try:
             await client.ask(*command)
         finally:
             await client.close()
 
     async def beneath(*command: str) -> None:
-        client = await redis_client.connect(redis_client.parse_url(valkey.url))
+        client = await redis_client.connect(redis_client.parse_url(valkey.url, Limits()))
         try:
             await client._connection.send_command(*command)
         finally:
@@ -660,7 +661,7 @@ def test_permitted_replicas(network: Any, address: str, tls: bool, allowed: bool
     ],
 )
 def test_urls(url: str, expected: tuple[Any, ...]) -> None:
-    target = redis_client.parse_url(url)
+    target = redis_client.parse_url(url, Limits())
     assert (target.host, target.port, target.username, target.password, target.database, target.tls) == expected
     assert "pw" not in repr(target)
 

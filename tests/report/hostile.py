@@ -27,7 +27,7 @@ def poison(data: Any, text: str = TEXT, key: str = "") -> Any:
             return [poison(item, text, key) for item in data]
         case dict() if key in ("current", "recommended"):
             return {name: poison(item, text, name) for name, item in data.items()} | {f"{text} key": text}
-        case dict() if key in ("facts", "absences", "evidence"):
+        case dict() if key in ("facts", "absences", "evidence", "stack"):
             return {f"{text} {n}": poison(item, text) for n, (_, item) in enumerate(data.items())}
         case dict():
             return {name: poison(item, text, name) for name, item in data.items()}

@@ -17,7 +17,9 @@ from readiness.model import (
     Expectation,
     Gain,
     Gate,
+    Measurement,
     Pack,
+    Past,
     Rating,
     Report,
     Severity,
@@ -94,6 +96,7 @@ WRONG = (
         fix="app.get('/health', async (req, res) => {\n  try {\n"
         "    await db.command({ ping: 1 }, { timeoutMS: 1000 });\n    res.json({ status: 'ok' });\n"
         "  } catch {\n    res.status(503).json({ status: 'down' });\n  }\n});",
+        fix_for="express",
         verify="curl -si https://api.example.com/health | head -1",
         effort="hours",
         reference="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/",
@@ -111,6 +114,7 @@ WRONG = (
         evidence={"maxmemory": 268435456, "used_memory": 240123904, "server": "Valkey 9.1.2"},
         explanation="Without an eviction policy a cache becomes a write outage the moment it is full.",
         fix="CONFIG SET maxmemory-policy allkeys-lru",
+        fix_for="redis-cli",
         verify="valkey-cli CONFIG GET maxmemory-policy",
         effort="minutes",
         reference="https://valkey.io/topics/lru-cache/",
@@ -147,6 +151,7 @@ WRONG = (
         evidence={"path": "/readiness-4f1c", "status": 200},
         explanation="Clients and monitoring count a wrong path as success.",
         fix="app.use((req, res) => res.status(404).json({ error: 'not found' }));",
+        fix_for="express",
         verify="curl -so /dev/null -w '%{http_code}\\n' https://api.example.com/no-such-path",
         effort="minutes",
         reference="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.5",
@@ -214,6 +219,7 @@ WRONG = (
         observed="level 0, slowms 100",
         expected="level 1, or slow operations in the log",
         fix="db.setProfilingLevel(1, { slowms: 50, sampleRate: 0.1 })",
+        fix_for="mongosh",
         verify="db.getProfilingStatus()",
         effort="minutes",
         reference="https://www.mongodb.com/docs/manual/tutorial/manage-the-database-profiler/",
@@ -386,6 +392,29 @@ ARCHITECTURE = Architecture(
 )
 
 
+MEASUREMENTS = tuple(
+    Measurement(group, member, name, value, unit)
+    for member, figures in {"db1:27017": (24, 3, 815, 0.4217, 0.0), "db2:27017": (12, 1, 827, 0.05)}.items()
+    for (group, name, unit), value in zip(
+        (
+            ("Database connections", "open", ""),
+            ("Database connections", "active", ""),
+            ("Database connections", "available", ""),
+            ("Database connections", "average response", "ms"),
+            ("Database queries", "indexes in use", "%"),
+        ),
+        figures,
+        strict=False,
+    )
+)
+HISTORY = (
+    Past("2026-01-05T09:30:00+00:00", 5.2, {"database": 7.0, "security": 5.1, "monitoring": 2.0}),
+    Past("2026-01-19T09:30:00+00:00", None, {"security": 6.4}),
+    Past("2026-02-02T09:30:00+00:00", 6.3, dict.fromkeys(COMPONENTS, 6.3) | {"caching": None}),
+    Past("2026-02-16T09:30:00+00:00", 6.8, dict.fromkeys(COMPONENTS, 6.8)),
+)
+
+
 def assessment() -> Report:
     """The table that the assessment ends with: 8, 7, 8, 5, 6, 7, and 7/10 overall."""
     monitoring = Cap(5.0, 6.3, "monitoring.health.dependencies failed")
@@ -449,6 +478,13 @@ def assessment() -> Report:
             "database.pool.max_size was judged with at_least=80",
             "left out by --skip, counted as 0: performance.cdn.assets",
         ),
+        measurements=MEASUREMENTS,
+        stack={
+            "nginx": "server: nginx/1.27.2",
+            "express": "x-powered-by: Express",
+            "node": "x-powered-by: Express",
+        },
+        history=HISTORY,
         facts={
             "ServiceFacts": SystemRecord("ServiceFacts", "collected", "", 3.4),
             "DatabaseFacts": SystemRecord("DatabaseFacts", "collected", "", 3.21),
@@ -495,6 +531,9 @@ def ready() -> Report:
         absences={"caching": "stateless proxy, no cache"},
         notices=(),
         architecture=Architecture(),
+        measurements=(),
+        stack={},
+        history=(),
         facts={"ServiceFacts": SystemRecord("ServiceFacts", "collected", "", 0.4)},
     )
 
@@ -569,6 +608,9 @@ def partial() -> Report:
         gate=Gate(None),
         waivers=(),
         notices=("only a part was run, so there is no overall score",),
+        measurements=(),
+        stack={},
+        history=(),
         facts={},
     )
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(BROWSER is None, reason="no c
 
 THEMES = ("light", "dark")
 SECTIONS = (
-    "Strengths", "Findings", "Path to 9/10", "Production deployment checklist", "Performance expectations",
+    "History", "Strengths", "Findings", "Path to 9/10", "Production deployment checklist", "Performance expectations",
     "Architecture", "Next steps", "Limits of this audit", "Gate", "All checks", "About this run",
 )  # fmt: skip
 
@@ -139,23 +139,45 @@ def test_axe_finds_nothing_that_matters(
 
 def test_filters(browser: Any, files: dict[str, Path]) -> None:
     page = opened(browser, files["assessment"]).page
-    rows, said = page.locator("table.all tbody tr"), page.locator(".filters output")
-    total = rows.count()
+    rows, form = page.locator("table.all tbody tr"), page.get_by_label("Filter the checks")
+    said, total = form.locator("output"), rows.count()
     assert said.inner_text() == f"{total} checks"
-    page.select_option("select[name=status]", "fail")
+    assert not any(row.is_visible() for row in rows.all())  # folded until somebody looks for something
+    form.get_by_label("Status").select_option("fail")
     assert {row.get_attribute("data-status") for row in rows.all() if row.is_visible()} == {"fail"}
-    page.select_option("select[name=component]", "caching")
+    form.get_by_label("Component").select_option("caching")
     shown = [row.inner_text() for row in rows.all() if row.is_visible()]
     assert len(shown) == 1
     assert "caching.memory.policy" in shown[0]
     assert said.inner_text() == f"1 of {total} checks"
-    page.select_option("select[name=severity]", "low")
+    form.get_by_label("Severity").select_option("low")
     assert not any(row.is_visible() for row in rows.all())
-    for name in ("status", "component", "severity"):
-        page.select_option(f"select[name={name}]", "")
-    page.fill("input[name=text]", "TLS")
+    for name in ("Status", "Component", "Severity"):
+        form.get_by_label(name).select_option("")
+    assert not any(row.is_visible() for row in rows.all())
+    form.get_by_label("Text").fill("TLS")
     assert all("tls" in row.inner_text().lower() for row in rows.all() if row.is_visible())
     assert said.inner_text().startswith("2 of ")
+    page.context.close()
+
+
+def test_filters_of_the_findings(browser: Any, files: dict[str, Path]) -> None:
+    page = opened(browser, files["assessment"]).page
+    form, findings, groups = (
+        page.get_by_label("Filter the findings"),
+        page.locator(".finding"),
+        page.locator(".findings"),
+    )
+    total = findings.count()
+    assert form.locator("output").inner_text() == f"{total} findings"
+    form.get_by_label("Component").select_option("caching")
+    assert form.locator("output").inner_text() == f"2 of {total} findings"
+    assert {each.get_attribute("data-component") for each in findings.all() if each.is_visible()} == {"caching"}
+    assert sum(group.is_visible() for group in groups.all()) == 2  # a severity without a hit is gone
+    # A link to a finding that is filtered out shows it again.
+    page.evaluate("location.hash = '#check-database.profiler.enabled'")
+    sync_api.expect(page.locator("[id='check-database.profiler.enabled']")).to_be_in_viewport()
+    assert all(each.is_visible() for each in findings.all())
     page.context.close()
 
 
@@ -165,7 +187,7 @@ def test_deep_links(browser: Any, files: dict[str, Path]) -> None:
     assert finding.get_attribute("open") is not None
     sync_api.expect(finding).to_be_in_viewport()
     # A link to a row that a filter hides shows it again.
-    page.fill("input[name=text]", "nothing has this")
+    page.get_by_label("Filter the checks").get_by_label("Text").fill("nothing has this")
     page.evaluate("location.hash = '#check-security.tls.expiry'")
     sync_api.expect(page.locator("[id='check-security.tls.expiry']")).to_be_in_viewport()
     page.locator("table.components th", has_text="Component").first.scroll_into_view_if_needed()
@@ -226,7 +248,7 @@ def test_without_a_script_everything_is_there(browser: Any, files: dict[str, Pat
     shown = opened(browser, files["assessment"], java_script_enabled=False)
     text = shown.page.locator("main").inner_text()
     assert all(section in text for section in SECTIONS)
-    assert not shown.page.locator(".filters").is_visible()
+    assert not any(form.is_visible() for form in shown.page.locator(".filters").all())
     shown.page.context.close()
 
 

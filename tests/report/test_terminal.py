@@ -56,7 +56,28 @@ def test_no_line_is_wider_than_the_terminal(make: Callable[[], Report], width: i
 
 
 def test_a_command_is_not_broken() -> None:
-    assert "fix app.use((req, res) => res.status(404).json({ error: 'not found' }));\n" in printed(assessment(), 60)
+    fix = "fix for Express app.use((req, res) => res.status(404).json({ error: 'not found' }));\n"
+    assert fix in printed(assessment(), 60)
+
+
+def test_a_long_fix_is_cut_unless_all_is_asked_for() -> None:
+    short, long = printed(assessment(), 100), printed(assessment(), 100, verbose=True)
+    assert "fix for Express\n" in short
+    assert "… and 2 more lines, -v for all" in short
+    assert "            });\n" not in short
+    assert "            });\n" in long
+    assert "more lines" not in long
+    assert "            app.get('/health', async (req, res) => {\n" in long
+
+
+def test_the_trend_and_the_measurements() -> None:
+    short, long = printed(assessment(), 100), printed(assessment(), 100, verbose=True)
+    assert "Trend    ▅·▆▆▆  5 audits since 2026-01-05 09:30 UTC: 5.2 → 7.1\n" in short
+    assert "Trend" not in printed(ready(), 100)
+    assert "Database connections" not in short
+    assert re.search(r"db1:27017 +24 +3 +815 +0.42 ms", long)
+    fewer = replace(assessment(), measurements=assessment().measurements[:-1])
+    assert re.search(r"db2:27017 +12 +1 +827 +—", printed(fewer, 100, verbose=True))
 
 
 def test_quiet_is_one_line() -> None:

@@ -1,0 +1,304 @@
+"""`readiness load` beside wrk, hey and ab, in one run on one machine: `python benchmarks/load/compare.py`.
+
+The tools take turns, so that whatever else the machine does meets all of them; each figure is the median of its rounds,
+and each ratio the median of the ratios of a round. What is printed is Markdown. Takes about two minutes.
+Needs nginx; wrk, hey and ab (apache2-utils) are left out where they are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+from readiness.demo.processes import Server, accepts, free_ports, running
+
+NGINX = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+worker_rlimit_nofile {files};
+events {{ worker_connections {files}; }}
+http {{
+  access_log off; keepalive_requests 1000000000;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{body}"; }} }}
+}}
+"""
+BODY = "x" * 120
+CONNECTIONS = 64
+RATE = 200
+HELD = 10_000
+KNOWN = (50, 95, 99, 99.5)
+STALLING = {"p75": 5.0, "p90": 500.0, "p95": 750.0, "p99": 950.0}
+Percentiles = dict[str, float]
+T = TypeVar("T")
+
+
+def output(*argv: str) -> str:
+    """What a command printed on standard output."""
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
+
+
+def readiness(url: str, seconds: float, *options: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "readiness", "load", url, "--duration", str(seconds), "-q", "-o", "-", *options]
+    # An early end is a figure too, and the exit code says no more than the document.
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return cast(dict[str, object], json.loads(done.stdout))
+
+
+def found(pattern: str, text: str) -> float:
+    match = re.search(pattern, text)
+    if match is None:
+        raise SystemExit(f"cannot read the output of a tool: {pattern!r} is not in\n{text}")
+    return float(match[1])
+
+
+# Requests a second in a closed loop.
+
+THROUGHPUT: Mapping[str, Callable[[str, float], float]] = {
+    "readiness": lambda url, seconds: float(
+        readiness(url, seconds, "--rate", "0", "--connections", str(CONNECTIONS))["requests_per_second"]  # type: ignore[arg-type]
+    ),
+    "wrk": lambda url, seconds: found(
+        r"Requests/sec:\s+([\d.]+)", output("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url)
+    ),
+    "hey": lambda url, seconds: found(
+        r"Requests/sec:\s+([\d.]+)", output("hey", "-z", f"{seconds}s", "-c", str(CONNECTIONS), url)
+    ),
+    "ab": lambda url, seconds: found(
+        r"Requests per second:\s+([\d.]+)",
+        output("ab", "-k", "-q", "-c", str(CONNECTIONS), "-t", f"{seconds:g}", "-n", "100000000", url),
+    ),
+}
+
+
+# Latency in milliseconds, against servers that are known.
+
+
+def readiness_latency(url: str, seconds: float) -> Percentiles:
+    figures = readiness(url, seconds, "--rate", str(RATE), "--connections", "250")["latency_ms"]
+    assert isinstance(figures, dict)
+    return {name: value for name, value in figures.items() if name.startswith("p")}
+
+
+def wrk_latency(url: str, seconds: float) -> Percentiles:
+    text = output("wrk", "-t1", "-c20", f"-d{seconds}s", "--latency", url)
+    units = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+    values = re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)\n", text)
+    return {f"p{percent}": float(value) * units[unit] for percent, value, unit in values}
+
+
+def hey_latency(url: str, seconds: float) -> Percentiles:
+    text = output("hey", "-z", f"{seconds}s", "-c", "20", "-q", str(RATE // 20), url)
+    return {f"p{percent}": 1000 * float(value) for percent, value in re.findall(r"(\d+)% in ([\d.]+) secs", text)}
+
+
+def ab_latency(url: str, seconds: float) -> Percentiles:
+    text = output("ab", "-k", "-q", "-c", "20", "-t", f"{seconds:g}", "-n", "100000000", url)
+    return {f"p{percent}": float(value) for percent, value in re.findall(r"(\d+)%\s+(\d+)", text)}
+
+
+LATENCY: Mapping[str, Callable[[str, float], Percentiles]] = {
+    "readiness": readiness_latency,
+    "wrk": wrk_latency,
+    "hey": hey_latency,
+    "ab": ab_latency,
+}
+
+
+# Servers.
+
+
+@contextlib.contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    (port,) = free_ports(1)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    config = NGINX.format(folder=folder, port=port, body=BODY, files=min(hard, HELD + 1000))
+    (folder / "nginx.conf").write_text(config)
+    server = Server("nginx", ["nginx", "-c", folder / "nginx.conf"], log=folder / "nginx.log")
+    with running(server, partial(accepts, port)):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
+def python_server(folder: Path, kind: str) -> Iterator[str]:
+    (port,) = free_ports(1)
+    script = Path(__file__).with_name("server.py")
+    server = Server(kind, [sys.executable, script, str(port), kind], log=folder / f"{kind}.log")
+    with running(server, partial(accepts, port)):
+        yield f"http://127.0.0.1:{port}/"
+
+
+# What is measured.
+
+
+def closed_loop(url: str, tools: Sequence[str], rounds: int, seconds: float) -> None:
+    """Requests a second, and the processor time of the client for each, without what it takes to start."""
+    rates: dict[str, list[float]] = {tool: [] for tool in tools}
+    costs: dict[str, list[float]] = {tool: [] for tool in tools}
+    starting = processor(lambda: readiness(url, seconds, "--rate", "0", "--requests", "1", "--connections", "1"))[1]
+    for _ in range(rounds):
+        for tool in tools:
+            rate, spent = processor(partial(THROUGHPUT[tool], url, seconds))
+            rates[tool].append(rate)
+            costs[tool].append((spent - starting * (tool == "readiness")) / (rate * seconds))
+    print(f"\n### Closed loop: {CONNECTIONS} connections, nginx with one worker, {len(BODY)} bytes\n")
+    table(
+        "tool", "requests/s", "lowest", "highest", "CPU µs/request", "readiness to this one", "CPU, this to readiness"
+    )
+    for tool in tools:
+        some = [f"{figure:,.0f}" for figure in (statistics.median(rates[tool]), min(rates[tool]), max(rates[tool]))]
+        speed, cost = ratio(rates["readiness"], rates[tool]), ratio(costs[tool], costs["readiness"])
+        row(tool, *some, f"{1e6 * statistics.median(costs[tool]):.1f}", f"{speed:.2f}", f"{cost:.2f}")
+
+
+def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
+    """The median of the ratios, round by round."""
+    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
+
+
+def processor(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gives, and the seconds of processor time that its child processes took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return result, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def known(url: str, tools: Sequence[str], seconds: float) -> None:
+    """What a tool says, and what the server itself took meanwhile: its timers are a busy machine's too."""
+    print(f"\n### Known distribution: 95 % 20 ms, 4 % 100 ms, 1 % 400 ms; {RATE} requests/s\n")
+    table("ms, and what it truly was", *(f"p{percent:g}" for percent in KNOWN))
+    for tool in tools:
+        measured = LATENCY[tool](url, seconds)
+        with urllib.request.urlopen(f"{url}took") as answer:
+            took = sorted(json.load(answer))
+        truth = {f"p{percent:g}": took[max(0, round(len(took) * percent / 100) - 1)] for percent in KNOWN}
+        row(tool, *(_against(measured.get(name), value) for name, value in truth.items()))
+
+
+def stalling(url: str, tools: Sequence[str], seconds: float) -> None:
+    print(f"\n### Stalling server: no answer for 1 s in every 5 s, else 5 ms; {RATE} requests/s\n")
+    table("ms, and what a constant rate meets", *STALLING)
+    for tool in tools:
+        measured = LATENCY[tool](url, seconds)
+        row(tool, *(_against(measured.get(name), value) for name, value in STALLING.items()))
+
+
+def _against(value: float | None, truth: float) -> str:
+    return "–" if value is None else f"{value:.4g} of {truth:.4g} ({100 * (value / truth - 1):+.0f} %)"
+
+
+def held(url: str) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    connections = min(HELD, hard - 1000)
+    options = ("--rate", "2000", "--connections", str(connections))
+    command = [sys.executable, "-m", "readiness", "load", url, "--duration", "6", "-q", "-o", "-", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    most: dict[int, int] = {}
+    while process.poll() is None:
+        for pid in [process.pid, *children(process.pid)]:
+            most[pid] = max(most.get(pid, 0), peak(pid))
+        time.sleep(0.1)
+    assert process.stdout is not None
+    data = json.loads(process.stdout.read())
+    print(f"\n### {connections:,} connections held, 2,000 requests/s over them\n")
+    table("held", "requests", "errors", "p50 ms", "p99 ms", "memory of the engine's process")
+    latency = data["latency_ms"]
+    row(
+        f"{data['connections']:,}",
+        f"{data['requests']:,}",
+        str(sum(data["errors"].values()) + data["refused"]),
+        *(f"{latency[name]:.3g}" for name in ("p50", "p99")),
+        f"{max(size for pid, size in most.items() if pid != process.pid) / 1024:.0f} MB",
+    )
+
+
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process has held, in kB."""
+    with contextlib.suppress(OSError):
+        match = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(match[1]) if match else 0  # none while it ends
+    return 0
+
+
+# Output.
+
+
+def table(*titles: str) -> None:
+    row(*titles)
+    row(*("---" if index == 0 else "---:" for index, _ in enumerate(titles)))
+
+
+def row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def machine(tools: Sequence[str]) -> str:
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    packages = {"wrk": "wrk", "hey": "hey", "ab": "apache2-utils", "nginx": "nginx"}
+    versions = [f"{tool} {debian(packages[tool])}" for tool in [*tools[1:], "nginx"]]
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    return (
+        f"{cores} cores of {model[1].strip() if model else platform.machine()}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, {uvloop_version()}, {', '.join(versions)}; "
+        f"load average before the run {load:.1f}"
+    )
+
+
+def debian(package: str) -> str:
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return output("dpkg-query", "-W", "-f", "${Version}", package)
+    return "of unknown version"
+
+
+def uvloop_version() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return f"uvloop {importlib.metadata.version('uvloop')}"
+    return "no uvloop"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=8, help="of the closed loop (8)")
+    parser.add_argument("--seconds", type=int, default=1, help="for each tool in a round (1)")
+    arguments = parser.parse_args()
+    tools = ["readiness", *(tool for tool in ("wrk", "hey", "ab") if shutil.which(tool))]
+    print(machine(tools))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with nginx(folder) as url:
+            closed_loop(url, tools, arguments.rounds, arguments.seconds)
+            held(url)
+        with python_server(folder, "known") as url:
+            known(url, tools, 5)
+        with python_server(folder, "stalling") as url:
+            stalling(url, tools, 10)
+    print("\nwrk and ab know no rate: they send as fast as 20 connections are answered.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""One step of load: so many requests a second over so many connections, and never more than the ceilings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from readiness.facts.load import LoadStep
+from readiness.probes.load_figures import answers, known, printable, timing
+
+if TYPE_CHECKING:  # the engine and its drivers are imported by the probe, when it runs
+    from readiness.load import Plan, Progress, Result
+
+LEAST_SECONDS = 0.5
+"""Of a step, and to give up what is still under way before the end."""
+PAUSE_SECONDS = 0.02
+"""Between two steps, in which the service sees that the connections of the first are gone."""
+
+
+class Generator:
+    """Sends steps: every endpoint gets an equal share of the rate and of the connections."""
+
+    def __init__(self, plans: tuple[Plan, ...], connections: int, ends: float, tolerance: float) -> None:
+        self._plans = plans[:connections]
+        self._ends = ends
+        self.connections = connections
+        self.tolerance = tolerance
+        self.began = time.monotonic()
+        self.requests = self.most = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds in which requests may still be sent."""
+        return max(0.0, self._ends - time.monotonic())
+
+    async def step(
+        self, rate: float, seconds: float, connections: int, patience: float, *, warm: bool = False
+    ) -> LoadStep:
+        """One step; requests without an answer are given up after `patience` seconds, and before the end in any case.
+
+        `warm` opens all connections before the first request, even where the service closes them after every answer.
+        Raises TimeoutError where it cannot end in time.
+        """
+        from readiness.load import LoadError
+
+        shares = range(len(self._plans))
+        timeout = min(patience, max(LEAST_SECONDS, self.left - seconds - LEAST_SECONDS))
+        plans = [
+            replace(
+                plan, rate=rate / len(shares), duration=seconds, timeout=timeout, tolerance=self.tolerance,
+                connections=max(1, connections // len(shares) + (share < connections % len(shares))),
+                warm=plan.warm or warm,
+            )
+            for share, plan in zip(shares, self._plans, strict=True)
+        ]  # fmt: skip
+        try:
+            results, still_open = await self._together(plans, rate)
+        except LoadError as error:  # it can be reached: it was a moment ago
+            await asyncio.sleep(PAUSE_SECONDS)
+            return LoadStep(rate=rate, wanted=connections, answers={"connect": connections}, stopped=str(error))
+        # Where the service ended a connection after an answer, its client opens another: nobody was refused.
+        held = min(connections, still_open + sum(result.closed for result in results))
+        step = _step(results, rate, seconds, connections).model_copy(update={"held": held})
+        self.requests += step.requests
+        self.most = max(self.most, step.connections)
+        await asyncio.sleep(PAUSE_SECONDS)
+        return step
+
+    async def _together(self, plans: Sequence[Plan], rate: float) -> tuple[list[Result], int]:
+        """Runs all schedules, each a little after the one before, and how many connections are open in the end.
+
+        What ends one of them early, such as a refusal that says when to retry, ends them all.
+        """
+        from readiness.load import run
+
+        together = asyncio.Barrier(len(plans))
+
+        async def ready(delay: float) -> None:
+            await together.wait()
+            await asyncio.sleep(delay)
+
+        watches = _watches(len(plans))
+        tasks = [
+            asyncio.create_task(run(plan, ready=partial(ready, number / rate), control=watch.control))
+            for number, (plan, watch) in enumerate(zip(plans, watches, strict=True))
+        ]
+        try:
+            async with asyncio.timeout(self.left):
+                results = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return results, sum(watch.open for watch in watches)
+
+
+class _Watch:
+    """Sees how many connections of one schedule are open."""
+
+    def __init__(self, on_stop: Callable[[str], object]) -> None:
+        from readiness.load import Control
+
+        self.open = 0
+        self.control = Control(self._note, on_stop)
+
+    def _note(self, progress: Progress) -> None:
+        self.open = progress.connections
+
+
+def _watches(count: int) -> list[_Watch]:
+    watches: list[_Watch] = []
+
+    def stop(why: str) -> None:
+        for watch in watches:
+            watch.control.stop(why)
+
+    watches += [_Watch(stop) for _ in range(count)]
+    return watches
+
+
+def _step(results: Sequence[Result], rate: float, seconds: float, connections: int) -> LoadStep:
+    from readiness.load import combined
+
+    total = combined(result.total for result in results)
+    lasted = max(result.duration_seconds for result in results)
+    scheduled = min(seconds, lasted) or seconds
+    ends = answers(total)
+    counted = ", ".join(f"{count} x {kind}" for kind, count in ends.items()) or "nothing was sent"
+    return LoadStep(
+        rate=round(rate, 3),
+        sent=round(min(rate, total.requests / scheduled), 3),
+        seconds=round(scheduled, 3),
+        drained=round(max(0.0, lasted - scheduled), 3),
+        connections=sum(result.connections for result in results),
+        wanted=connections,
+        answers=ends,
+        skipped=total.skipped,
+        timing=timing([total], f"no successful answer at {rate:,.0f}/s ({counted})"),
+        lateness_ms=known(total.lateness.percentile(99), "nothing was due"),
+        retry_after=next((printable(each) for result in results if (each := result.retry_after) is not None), ""),
+        stopped=next((result.stopped for result in results if result.stopped), ""),
+    )

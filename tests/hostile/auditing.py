@@ -1,0 +1,104 @@
+"""Runs the installed command against a hostile target and looks at everything that it left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+DEADLINE_SECONDS = 6
+LIMITS = {
+    "connect_seconds": 1,
+    "handshake_seconds": 1,
+    "read_seconds": 1,
+    "request_seconds": 1,
+    "probe_seconds": 4,
+    "window_seconds": 0.3,
+    "audit_seconds": DEADLINE_SECONDS,
+}
+MOST_MB = 250
+START_SECONDS = 30  # an interpreter on a machine that runs several at once
+
+# What a terminal, an editor or a log viewer would obey.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one audit left behind. `texts` are its output streams and files, by name."""
+
+    code: int
+    seconds: float
+    megabytes: float
+    texts: dict[str, str]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        def refuse(word: str) -> None:
+            raise ValueError(f"{word} is not JSON")
+
+        loaded: dict[str, Any] = json.loads(self.texts["json"], parse_constant=refuse)
+        return loaded
+
+    def statuses(self, prefix: str = "") -> dict[str, str]:
+        return {check["id"]: check["status"] for check in self.report["checks"] if check["id"].startswith(prefix)}
+
+
+def audit(folder: Path, configuration: dict[str, Any], formats: Iterable[str] = ("json",)) -> Outcome:
+    """One audit in a process of its own, with a gate that a hostile target must not pass."""
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = LIMITS | configuration.get("limits", {})
+    gated = configuration | {"gate": {"fail_under": 9}, "limits": limits}
+    (folder / "readiness.yaml").write_text(yaml.safe_dump(gated))
+    files = {name: folder / f"report.{name}" for name in formats}
+    outputs = [part for name, path in files.items() for part in ("-o", f"{name}:{path}")]
+    argv = [sys.executable, "-m", "readiness", "audit", "-c", "readiness.yaml", "-v", *outputs]
+    environment = {name: value for name, value in os.environ.items() if name not in ("GITHUB_ACTIONS", "GITLAB_CI")}
+    environment |= {"HOME": str(folder), "LANG": "C.UTF-8", "COLUMNS": "200"}
+    began = time.monotonic()
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
+        megabytes = _ended(process, DEADLINE_SECONDS + START_SECONDS)
+    texts = {name: path.read_bytes().decode() for name, path in files.items()}
+    texts |= {stream: (folder / stream).read_bytes().decode() for stream in ("stdout", "stderr")}
+    return Outcome(process.returncode, time.monotonic() - began, megabytes, texts)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> float:
+    """The greatest resident memory in MB of a process that must end in time.
+
+    Read from the process while it runs: the kernel's own account of an ended one begins with its parent's memory.
+    """
+    deadline, most = time.monotonic() + seconds, 0.0
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"still running after {seconds:g} s")
+        with contextlib.suppress(OSError, IndexError):  # it has just ended
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            most = max(most, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+        time.sleep(0.02)
+    return most
+
+
+def assert_unharmed(outcome: Outcome) -> None:
+    """What must hold of every audit, whatever the target did."""
+    shown = outcome.texts["stderr"][-2000:]
+    assert outcome.code in (1, 3), shown
+    for name, text in outcome.texts.items():
+        assert "Traceback (most recent call last)" not in text, f"{name}: {shown}"
+        found = CONTROL.search(text.replace("\r\n", "\n") if name == "csv" else text)
+        assert found is None, f"{name}: {text[max(0, found.start() - 60) : found.end() + 20]!r}"
+    assert outcome.report["duration_seconds"] <= DEADLINE_SECONDS + 1
+    assert outcome.megabytes < MOST_MB

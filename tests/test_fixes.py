@@ -1,0 +1,208 @@
+"""The fixes of the bundled checks are what they say they are: the tool that each is written for can read it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from readiness.errors import PackError
+from readiness.facts.mongodb import MongoFacts
+from readiness.loader import load
+from readiness.model import RUNTIMES, STACKS, Finding, Status
+from readiness.spec import ATTRIBUTE, CheckSpec, check
+
+NGINX = """
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {http}
+    server {{
+        {server}
+        location /test {{
+            {location}
+        }}
+    }}
+}}
+"""
+JAVASCRIPT = """
+const vm = require('vm');
+const faults = [];
+for (const [name, kind, text] of JSON.parse(require('fs').readFileSync(0, 'utf8'))) {
+  try {
+    kind === 'module' ? new vm.SourceTextModule(text) : new vm.Script(text);
+  } catch (error) {
+    faults.push(`${name}: ${error.message}`);
+  }
+}
+console.log(JSON.stringify(faults));
+"""
+
+
+def texts(*stacks: str) -> Iterator[tuple[str, str]]:
+    """Check and text, each text once."""
+    seen = set()
+    for spec in load([]).checks.values():
+        for stack, text in spec.fixes.items():
+            if stack in stacks and (stack, text) not in seen:
+                seen.add((stack, text))
+                yield f"{spec.id}[{stack}]", text
+
+
+def test_every_stack_is_used() -> None:
+    used = {stack for spec in load([]).checks.values() for stack in spec.fixes}
+    assert used == set(STACKS)
+
+
+def test_nginx_reads_its_snippets(tmp_path: Path) -> None:
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if nginx is None:
+        pytest.skip("no nginx on PATH")
+    certificate = tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=HOST", "-keyout", str(certificate), "-out", str(tmp_path / "out.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with certificate.open("a") as file:
+        file.write((tmp_path / "out.pem").read_text())
+    for name, text in texts("nginx"):
+        block, _, _ = text.removeprefix("# in ").partition(" {}")
+        assert block in ("http", "server", "location"), name
+        text = text.replace("/etc/letsencrypt/live/HOST/fullchain.pem", str(certificate))
+        text = text.replace("/etc/letsencrypt/live/HOST/privkey.pem", str(certificate))
+        places = {"http": "", "server": "", "location": ""} | {block: text}
+        if "443 ssl" in text and "ssl_certificate " not in text:
+            places["server"] += f"\nssl_certificate {certificate}; ssl_certificate_key {certificate};"
+        (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, **places))
+        done = subprocess.run(
+            [nginx, "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{name}\n{text}\n{done.stderr}"
+
+
+def test_node_parses_the_scripts() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on PATH")
+    sources = [(name, "module", text) for name, text in texts("express", "node")]
+    sources += [(name, "script", text) for name, text in texts("mongosh")]
+    done = subprocess.run(
+        [node, "--experimental-vm-modules", "--no-warnings", "-e", JAVASCRIPT],
+        input=json.dumps(sources), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [], done.stderr
+
+
+def test_python_parses_its_own() -> None:
+    for name, text in texts("fastapi", "django", "python"):
+        try:
+            compile(text, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        except SyntaxError as error:
+            pytest.fail(f"{name}: {error}\n{text}")
+
+
+def test_manifests_are_mappings() -> None:
+    for name, text in texts("kubernetes"):
+        documents = list(yaml.safe_load_all(text))
+        assert documents, name
+        assert all(isinstance(document, dict) for document in documents), name
+
+
+def test_a_shell_takes_the_commands() -> None:
+    for name, text in texts("redis-cli"):
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+        assert all(line.startswith("redis-cli ") for line in text.splitlines()), name
+
+
+def test_no_line_is_too_long_to_read() -> None:
+    for name, text in texts(*STACKS):
+        assert max(map(len, text.splitlines())) <= 150, name
+        assert len(text) < 4000, name
+
+
+def made(**given: object) -> CheckSpec:
+    def function(mongo: MongoFacts) -> Finding:
+        """Title.
+
+        Explanation.
+        """
+        return Finding(Status.PASS, "fine")
+
+    options: dict[str, object] = {
+        "id": "database.own.thing", "component": "database", "severity": "low", "effort": "hours",
+        "reference": "https://example.com",
+    }  # fmt: skip
+    spec: CheckSpec = getattr(check(**{**options, **given})(function), ATTRIBUTE)  # type: ignore[arg-type]
+    return spec
+
+
+FIXES = {
+    "nginx": "# in http {}\ngzip on;",
+    "express": "app.use(compression());",
+    "fastapi": "app.add_middleware(GZip)",
+    "python": "pass",
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "chosen"),
+    [
+        ((), ""),
+        (("nginx",), "nginx"),
+        (("express", "node"), "express"),
+        (("nginx", "express"), "nginx"),  # the author's order
+        (("fastapi",), "fastapi"),
+        (("python",), "python"),
+        (("node",), "express"),  # of the same runtime
+        (("django",), "python"),  # its runtime
+        (("kubernetes",), ""),
+    ],
+)
+def test_the_fix_for_what_was_recognised(stack: tuple[str, ...], chosen: str) -> None:
+    spec = made(fix="Compress.", fixes=FIXES)
+    assert spec.fix_in(stack) == (FIXES.get(chosen, "Compress."), chosen)
+
+
+def test_without_a_general_fix_the_first_one_is_shown_with_its_stack() -> None:
+    spec = made(fixes=FIXES)
+    assert spec.fix == FIXES["nginx"]
+    assert spec.fix_in(()) == (FIXES["nginx"], "nginx")
+
+
+def test_an_indented_text_is_set_straight() -> None:
+    spec = made(fixes={"node": "\n        if (x) {\n          y();\n        }\n    "})
+    assert spec.fix == "if (x) {\n  y();\n}"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fixes": {"rails": "x"}}, "fixes are for nginx, .*, not rails"),
+        ({"fixes": {"nginx": " \n "}}, "a fix is empty"),
+        ({"fixes": {}}, "a fix is missing"),
+        ({}, "a fix is missing"),
+    ],
+)
+def test_what_is_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(PackError, match=message):
+        made(**given)
+
+
+def test_runtimes_are_stacks() -> None:
+    assert set(RUNTIMES) | set(RUNTIMES.values()) <= set(STACKS)
