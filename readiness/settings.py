@@ -278,6 +278,7 @@ class AttestationSettings(Section):
     log_shipping: Attestation | None = Field(default=None, description="logs are collected and can be searched")
     on_call: Attestation | None = Field(default=None, description="somebody answers an alert at any hour")
     uptime: Attestation | None = Field(default=None, description="something outside watches the service")
+    backups: Attestation | None = Field(default=None, description="backups are taken every day and have been restored")
     measured_only: bool = Field(default=False, description="ignore what is only declared; --measured-only")
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, untested, warn
+from readiness.api import (
+    AttestationSettings,
+    Finding,
+    check,
+    failed,
+    maybe,
+    not_applicable,
+    passed,
+    scaled,
+    show,
+    untested,
+    warn,
+)
 from readiness.facts.mongodb import MongoFacts, MongoMember
 from readiness.facts.mongodb_server import Collection
 
+from .._attested import attested
 from ._members import MONITOR, REACH, collections, each
 
 GIGABYTE, TERABYTE = 1024**3, 1024**4
@@ -108,20 +121,22 @@ def fragmentation(mongo: MongoFacts, *, at_most: float = 0.5, from_gb: float = 1
     verify="pbm status",
     reference="https://www.mongodb.com/docs/manual/core/backups/",
 )
-def backup_hint(mongo: MongoFacts, *, good_hours: float = 24, bad_hours: float = 72) -> Finding:
+def backup_hint(
+    mongo: MongoFacts, attestations: AttestationSettings, *, good_hours: float = 24, bad_hours: float = 72
+) -> Finding:
     """There is a backup of today.
 
     A replica is none: it repeats a wrong deletion within a second. Seen from the database are only backups that leave
     a trace in it: a copy under way (the backup cursor is open), or the records of Percona Backup, of which the time of
-    the last finished one is read where the account may. Snapshots, Atlas and mongodump leave none, so that their
-    absence is never held against anybody, and never counted as a backup either.
+    the last finished one is read where the account may. Snapshots, Atlas and mongodump leave none: they can be attested
+    under `attestations.backups`.
     """
     expected = f"finished at most {good_hours:g} hours ago"
     if any(maybe(lambda each=member: each.gauges.backup_cursor_open) for member in mongo.readable):  # type: ignore[misc]
         return passed("a backup is being taken now", observed="a backup cursor is open", expected=expected)
     records = [member.backups for member in mongo.readable if member.backups.pbm]
     if not records:
-        return untested("no backup can be seen from within the database; a replica is none")
+        return attested(attestations, "backups", mongo.now)
     finished = [maybe(lambda each=record: each.last_done) for record in records]  # type: ignore[misc]
     times = [time for time in finished if time is not None]
     if not times:

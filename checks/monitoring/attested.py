@@ -8,7 +8,7 @@ from readiness.api import AttestationSettings, Finding, check, maybe, passed, sh
 from readiness.facts.prometheus import PrometheusFacts
 from readiness.facts.service import ServiceFacts
 
-from ._attested import attested
+from .._attested import attested
 
 _PAGERS = ("pagerduty", "opsgenie", "victorops", "pushover")
 _FIX = """attestations:
