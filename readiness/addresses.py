@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 from readiness.settings import Settings
 
 # What a shell, a template or a reader could take for anything but an address stays a placeholder.
-_PLAIN = re.compile(r"[A-Za-z0-9./:_~+%\[\]-]{1,300}")
+_PLAIN = re.compile(r"[A-Za-z0-9./:_~+%\[\]-]{1,300}( [0-9]{1,5})?")
 _PORTS = {"http": 80, "https": 443}
 
 
-def addresses(settings: Settings) -> Mapping[str, str]:
-    """What stands for which placeholder; those of systems that are not configured are left out.
+def addresses(settings: Settings, component: str) -> Mapping[str, str]:
+    """What stands for which placeholder in the commands of a component; what is not configured is left out.
 
-    Never the address of a database or a cache, which comes with credentials: commands take it from the environment.
+    Never the address of a database or a cache, which comes with credentials: commands take it from the environment. A
+    bare HOST in the commands of those components is theirs.
     """
     found = {
         "http://PROMETHEUS:9090": (settings.prometheus.url or "").rstrip("/"),
@@ -30,7 +31,12 @@ def addresses(settings: Settings) -> Mapping[str, str]:
             ("ENDPOINT", settings.http.endpoints),
         ):
             found[name] = paths[0][1:] if paths else ""
-    return {placeholder: text for placeholder, text in found.items() if _PLAIN.fullmatch(text)}
+    store = component in ("database", "caching")
+    return {
+        placeholder: text
+        for placeholder, text in found.items()
+        if _PLAIN.fullmatch(text) and (not store or placeholder.endswith("://HOST"))
+    }
 
 
 def _service(url: str) -> dict[str, str]:

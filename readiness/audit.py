@@ -53,18 +53,20 @@ def prepare(
     save_facts: Path | None = None,
     baseline: Path | None = None,
     strict: bool = False,
+    registry: Registry | None = None,
 ) -> Plan:
     """Loads the packs and validates everything that the user said.
 
     Args:
         baseline: a saved report to compare with.
         strict: unknown and expired waivers are errors.
+        registry: the packs, where they are loaded already.
 
     Raises:
         ConfigError: bad input, with its place.
         PackError: a pack that cannot be loaded.
     """
-    registry = load(config.packs(source))
+    registry = registry or load(config.packs(source))
     settings = config.validate(source, registry)
     for flag, patterns in (("--only", only), ("--skip", skip)):
         for pattern in judge.unmatched(patterns, registry.checks):
@@ -101,7 +103,6 @@ def run(
     """Collects, judges, scores and composes. Interrupted, it reports on what it has."""
     started_at, began = now(), time.monotonic()
     settings, registry = plan.settings, plan.registry
-    scrub = secrets.of(settings)
     chosen = plan.selection.ids(registry.checks)
     planned = collect.plan((registry.checks[id] for id in chosen), registry.probes)
     if plan.facts is not None:
@@ -109,10 +110,11 @@ def run(
         run = collect.Run(facts_file.load(config.read_text(plan.facts), place, registry.probes))
     else:
         run = collect.collect(planned, settings, progress)
+    scrub = secrets.of(settings, run.secrets)
     if plan.save_facts is not None:
         from readiness.report import write
 
-        write(plan.save_facts, scrub.text(facts_file.dump(run.collected)))
+        write(plan.save_facts, facts_file.dump(run.collected, scrub.data))
     judged = judge.judge(registry.checks, run.collected, settings, plan.parameters, plan.selection)
     demanded = demand.demand(run.collected, settings, plan.selection.only)
     judged = demand.relevant(judged, run.collected, demanded)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from readiness import __version__
 from readiness.commands.audit import audit
@@ -14,13 +15,32 @@ from readiness.commands.common import EXIT_CODES, OptionalValues
 from readiness.commands.demo import demo
 from readiness.commands.diff import diff
 from readiness.commands.doctor import doctor
-from readiness.commands.load import LOAD_EXIT_CODES, load
 from readiness.commands.history import history
+from readiness.commands.init import init
+from readiness.commands.load import LOAD_EXIT_CODES, load
+from readiness.commands.new_check import new_check
 from readiness.commands.report import report
 from readiness.commands.schema import schema
+from readiness.commands.validate import validate
+
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, whose usage errors quote arguments, but no password in them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            from readiness.secrets import masked
+
+            raise _UsageError(masked(error.format_message()), ctx=error.ctx) from None
+
 
 app = typer.Typer(
     name="readiness",
+    cls=_Commands,
     help="Audits a live deployment, read-only, and scores whether it is ready for production.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -31,6 +51,7 @@ app = typer.Typer(
 
 app.command(epilog=EXIT_CODES, cls=OptionalValues)(audit)
 app.command(epilog=EXIT_CODES)(demo)
+app.command()(init)
 app.command()(doctor)
 app.command(epilog=LOAD_EXIT_CODES)(load)
 app.command()(report)
@@ -39,6 +60,8 @@ app.command()(history)
 app.command()(checks)
 app.command()(explain)
 app.command()(schema)
+app.command()(validate)
+app.command("new-check")(new_check)
 
 
 def _version(value: bool) -> None:

@@ -35,13 +35,44 @@ _TURN_SECONDS = 0.0005
 _IMPORTING = threading.Lock()
 
 
+class _Turns:
+    """Probes measure times in threads of one interpreter: a long turn of one would show in the figures of another.
+
+    Several audits may collect in one process, so the first shortens the turns and the last restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users, self._usual = 0, 0.0
+
+    def shorten(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(_TURN_SECONDS)
+
+    def restore(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                sys.setswitchinterval(self._usual)
+
+
+_turns = _Turns()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The outcome of every planned probe. `abandoned` probes still hold a thread that nobody waits for."""
+    """The outcome of every planned probe. `abandoned` probes still hold a thread that nobody waits for.
+
+    `secrets` are credentials that probes came by elsewhere than in the configuration.
+    """
 
     collected: Mapping[type[Facts], Collected]
     interrupted: bool = False
     abandoned: bool = False
+    secrets: frozenset[str] = frozenset()
 
 
 def plan(checks: Iterable[CheckSpec], probes: Mapping[type[Facts], ProbeSpec]) -> dict[type[Facts], ProbeSpec]:
@@ -73,9 +104,7 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
     tasks = {facts: _Task(spec, settings, context, futures) for facts, spec in configured.items()}
     interrupted = False
     patience = min(_PATIENCE_SECONDS, settings.limits.audit_seconds / 10)
-    turn = sys.getswitchinterval()
-    # Probes measure times in threads of one interpreter: a long turn of one would show in the figures of another.
-    sys.setswitchinterval(_TURN_SECONDS)
+    _turns.shorten()
     try:
         for facts, task in tasks.items():
             progress(facts.__name__, None)
@@ -88,7 +117,7 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        sys.setswitchinterval(turn)
+        _turns.restore()
     for task in tasks.values():
         task.cancel()
     wait(futures.values(), patience)
@@ -97,12 +126,31 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
         reason="the audit was interrupted" if interrupted else f"not done within {settings.limits.audit_seconds:g} s",
     )
     collected = {
-        facts: futures[facts].result()
-        if facts in futures and futures[facts].done()
-        else (late if facts in futures else Collected(Outcome.NOT_CONFIGURED, needs=spec.needs))
+        facts: _settled(futures[facts], late)
+        if facts in futures
+        else Collected(
+            Outcome.NOT_CONFIGURED, reason=_replaced(spec, configured, settings), needs=settings.lacks(spec.needs)
+        )
         for facts, spec in planned.items()
     }
-    return Run(collected, interrupted, any(not future.done() for future in futures.values()))
+    abandoned = any(not future.done() for future in futures.values())
+    return Run(collected, interrupted, abandoned, frozenset(tuple(context.secrets)))
+
+
+def _replaced(spec: ProbeSpec, configured: Mapping[type[Facts], ProbeSpec], settings: Settings) -> str:
+    """Why nobody misses what this probe needs: another system, which is configured, stands in for its own."""
+    by_section = {other.replaces: other for other in configured.values() if other.replaces}
+    sections = {key.partition(".")[0] for key in spec.needs.replace(" and ", " or ").split(" or ")}
+    if not sections <= by_section.keys() or any(getattr(settings, each).model_fields_set for each in sections):
+        return ""
+    return "; ".join(f"{by_section[each].needs} is configured, and nothing under {each}" for each in sorted(sections))
+
+
+def _settled(future: Future[Collected], late: Collected) -> Collected:
+    """What a probe returned, or `late` where it did not end, or only because it was called off."""
+    if not future.done() or future.result().outcome is Outcome.INTERRUPTED:
+        return late
+    return future.result()
 
 
 class _Task:

@@ -161,8 +161,7 @@ def _result(entry: Judged, item: Item, board: Scoreboard, stack: Mapping[str, st
     spec, finding = entry.spec, entry.finding
     counted = entry.status in scoring.COUNTED
     fix, fix_for = (finding.fix, "") if finding.fix else spec.fix_in(stack)
-    # A HOST in a command for a database or a cache is another one.
-    known = {} if spec.component in ("database", "caching") else addresses(settings)
+    known = addresses(settings, spec.component)
     return CheckResult(
         id=spec.id,
         component=spec.component,
@@ -288,11 +287,18 @@ def _state(entries: Sequence[Judged]) -> str:
 
 def _expectations(judged: Sequence[Judged], settings: Settings) -> Iterable[Expectation]:
     measured: dict[str, float] = {}
+    reasons: dict[str, str] = {}
     for entry in judged:
-        if entry.spec.expectation is not None and entry.finding.measured is not None:
+        if entry.spec.expectation is None:
+            continue
+        if entry.finding.measured is None:
+            reasons.setdefault(entry.spec.expectation, entry.finding.message)
+        else:
             measured.setdefault(entry.spec.expectation, entry.finding.measured)
     for metric, target in settings.expectations.model_dump().items():
         value = measured.get(metric)
         upwards = metric in ("cache_hit_rate", "concurrent_users")
-        met = None if value is None else (value >= target if upwards else value <= target)
-        yield Expectation(metric, target, None if value is None else round(value, 4), met)
+        if value is None:
+            yield Expectation(metric, target, None, None, reasons.get(metric, "no check measures it"))
+        else:
+            yield Expectation(metric, target, round(value, 4), value >= target if upwards else value <= target)

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
+from readiness import secrets
 from readiness.errors import ConfigError
 from readiness.loader import Registry
 from readiness.settings import Section, Settings, WaiverSettings
@@ -29,10 +30,14 @@ Location = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Source:
-    """Configuration data with the place of every value: `readiness.yaml:12`, or the flag that gave it."""
+    """Configuration data with the place of every value: `readiness.yaml:12`, or the flag that gave it.
+
+    `unset` holds the locations whose environment variable is not set, with its name; only a lenient `read` has any.
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[Location, str] = field(default_factory=dict)
+    unset: dict[Location, str] = field(default_factory=dict)
 
     def place(self, location: Location) -> str:
         """The place of a value, or of the nearest enclosing one that has a place."""
@@ -40,6 +45,10 @@ class Source:
             if location[:length] in self.places:
                 return self.places[location[:length]]
         return "configuration"
+
+    def open(self, location: Location) -> bool:
+        """Whether nothing can be said of a location, because an unset variable is its value, or part of it."""
+        return any(location[: len(each)] == each or each[: len(location)] == location for each in self.unset)
 
     def set(self, key: str, value: Any, flag: str) -> None:
         """Overrides the dotted key with a flag's value. `None` and empty lists mean that the flag was not given."""
@@ -54,8 +63,8 @@ class Source:
         self.places[tuple(key.split("."))] = flag
 
 
-def read(path: Path, environment: Mapping[str, str] = os.environ) -> Source:
-    """Reads a YAML file and fills in its environment variables.
+def read(path: Path, environment: Mapping[str, str] = os.environ, *, lenient: bool = False) -> Source:
+    """Reads a YAML file and fills in its environment variables; `lenient` notes those that are not set.
 
     Raises:
         ConfigError: unreadable, not YAML, a duplicate key, a missing variable; with file and line.
@@ -65,10 +74,16 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> Source:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"is not YAML: {error.problem}", place=f"{path}:{line}") from None
+        # An unquoted value that begins with * or & is taken for a name, and quoted: it may be a password.
+        problem = re.sub(r"'[^'<]{3,}'", "'…'", error.problem or "")
+        raise ConfigError(f"is not YAML: {problem}", place=f"{path}:{line}", hint=_quote(error.problem)) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"is not YAML: {type(error).__name__}", place=str(path)) from None
-    return parse(node, str(path), environment)
+    return parse(node, str(path), environment, lenient=lenient)
+
+
+def _quote(problem: str | None) -> str:
+    return "put a value that begins with * or & into quotes" if re.search("alias|anchor", problem or "") else ""
 
 
 def read_text(path: Path, limit: int = 50_000_000) -> str:
@@ -85,21 +100,23 @@ def read_text(path: Path, limit: int = 50_000_000) -> str:
         raise ConfigError("is not UTF-8 text", place=str(path)) from None
 
 
-def parse(node: yaml.Node | None, name: str, environment: Mapping[str, str]) -> Source:
+def parse(node: yaml.Node | None, name: str, environment: Mapping[str, str], *, lenient: bool = False) -> Source:
     """Plain data with places from a composed YAML document. `name` is the file in the error messages."""
-    walker = _Walker(name, environment)
+    walker = _Walker(name, environment, lenient)
     data = walker.value(node, (), 0) if node is not None else {}
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise ConfigError("expected keys and values at the top level", place=f"{name}:1")
-    return Source(data, walker.places)
+    return Source(data, walker.places, walker.unset)
 
 
 class _Walker:
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], lenient: bool) -> None:
         self.name = name
         self.environment = environment
+        self.lenient = lenient
+        self.unset: dict[Location, str] = {}
         self.places: dict[Location, str] = {(): name}
         self.nodes = 0
         self._scalars = yaml.SafeLoader("")
@@ -118,11 +135,13 @@ class _Walker:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*location, n), depth + 1) for n, item in enumerate(node.value)]
         if node.tag == "tag:yaml.org,2002:str":
-            return _VARIABLE.sub(lambda match: self._variable(match, node), node.value)
+            return _VARIABLE.sub(lambda match: self._variable(match, node, location), node.value)
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError):
-            raise ConfigError(f"cannot read this value ({node.tag})", place=self.at(node)) from None
+            kind = node.tag.rpartition(":")[2] if node.tag.startswith("tag:yaml.org,2002:") else "a tag of its own"
+            hint = "" if kind != "a tag of its own" else "put a value that begins with ! into quotes"
+            raise ConfigError(f"cannot read this value ({kind})", place=self.at(node), hint=hint) from None
 
     def _mapping(self, node: yaml.MappingNode, location: Location, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -136,11 +155,14 @@ class _Walker:
             self.places[(*location, key)] = self.at(key_node)
         return result
 
-    def _variable(self, match: re.Match[str], node: yaml.Node) -> str:
+    def _variable(self, match: re.Match[str], node: yaml.Node, location: Location) -> str:
         name, default = match.groups()
         value = self.environment.get(name)
         if not value and default is not None:
             return default
+        if value is None and self.lenient:
+            self.unset[location] = name
+            return ""
         if value is None:
             raise ConfigError(
                 f"the environment variable {name} is not set",
@@ -170,13 +192,28 @@ def validate(source: Source, registry: Registry) -> Settings:
     Raises:
         ConfigError: the first problem, with its place and the way out.
     """
+    secrets.remember(source.data)
     model = settings_model(registry)
     try:
         settings = model.model_validate(source.data)
     except ValidationError as error:
         raise _explain(error, model, source) from None
+    secrets.remember(settings.model_dump())
     parameters(settings, registry, source)
     return settings
+
+
+def validate_offline(source: Source, registry: Registry) -> None:
+    """The same, as far as it can be said without the variables that are unset."""
+    secrets.remember(source.data)
+    model = settings_model(registry)
+    try:
+        settings = model.model_validate(source.data)
+    except ValidationError as error:
+        if not all(source.open(entry["loc"]) for entry in error.errors(include_url=False, include_input=False)):
+            raise _explain(error, model, source) from None
+        settings = Settings.model_construct(checks=source.data.get("checks", {}))
+    parameters(settings, registry, source)
 
 
 def demand_valid(waivers: Sequence[WaiverSettings], checks: Iterable[str], source: Source, today: dt.date) -> None:
@@ -207,6 +244,8 @@ def parameters(settings: Settings, registry: Registry, source: Source) -> dict[s
             place = source.place(("checks", id, name))
             if name not in known:
                 raise ConfigError(f"{id} has no setting {name!r}", place=place, hint=nearest(name, known))
+            if source.open(("checks", id, name)):
+                continue
             try:
                 result.setdefault(id, {})[name] = TypeAdapter(known[name].annotation).validate_python(value)
             except ValidationError as error:
@@ -222,7 +261,11 @@ def _known_id(id: str, checks: Iterable[str], place: str) -> None:
 def _explain(error: ValidationError, model: type[BaseModel], source: Source) -> ConfigError:
     # Unknown keys first: what follows from a misspelt key is noise.
     errors = sorted(
-        error.errors(include_url=False, include_input=False, include_context=False),
+        (
+            entry
+            for entry in error.errors(include_url=False, include_input=False, include_context=False)
+            if not source.open(entry["loc"])
+        ),
         key=lambda entry: entry["type"] != "extra_forbidden",
     )
     first = errors[0]
@@ -236,7 +279,30 @@ def _explain(error: ValidationError, model: type[BaseModel], source: Source) -> 
     if first["type"] == "missing":
         return ConfigError(f"{name} is missing", place=source.place(location))
     message = first["msg"].removeprefix("Value error, ")
+    if _holds_secret(model, location):  # validators of other packs may quote what they refuse
+        message = secrets.Scrubber(_texts_at(source.data, location)).text(message)
     return ConfigError(f"{name}: {message[:1].lower()}{message[1:]}", place=source.place(location))
+
+
+def _holds_secret(model: type[BaseModel], location: Location) -> bool:
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            break
+        if "SecretStr" in repr(field.annotation):
+            return True
+        current = next(iter(_models(field.annotation)), None)
+    return False
+
+
+def _texts_at(data: Any, location: Location) -> list[str]:
+    for part in location:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return [data] if isinstance(data, str) else []
 
 
 def _first(error: ValidationError) -> Any:

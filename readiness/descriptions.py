@@ -125,6 +125,7 @@ REPORT: Mapping[str, str] = {
     "Past.components": "component -> published score",
     "note": "what hides a gain",
     "metric": "key of the expectation",
+    "why": "why nothing was measured; empty where something was",
     "measured": "null where nothing was measured",
     "met": "null where nothing was measured",
     "Expectation.target": "the figure that is expected",

@@ -15,7 +15,7 @@ from readiness.loader import in_order
 from readiness.model import Finding, Status, WaiverRecord
 from readiness.settings import Section, Settings, WaiverSettings
 from readiness.spec import CheckSpec
-from readiness.verdict import untested
+from readiness.verdict import not_applicable, untested
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def inherited(parents: Mapping[str, Finding]) -> Finding | None:
 def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters: Mapping[str, Any]) -> Finding:
     """One check on its own, without regard to what it requires."""
     arguments: dict[str, Any] = {}
-    missing: list[str] = []
+    missing: list[Collected] = []
     failure: Finding | None = None
     available = False
     for name, wanted in spec.inputs.items():
@@ -125,8 +125,8 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
         if entry.outcome is Outcome.NOT_CONFIGURED:
             arguments[name] = None
             if not wanted.optional:
-                return untested(f"needs {entry.needs} in the configuration")
-            missing.append(entry.needs)
+                return _unconfigured([entry])
+            missing.append(entry)
         elif entry.facts is None:
             failure = failure or Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege))
             if not wanted.optional:
@@ -137,7 +137,7 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
             arguments[name] = entry.facts
             available = True
     if not available and (failure or missing):
-        return failure or untested(f"needs {' or '.join(missing)} in the configuration")
+        return failure or _unconfigured(missing)
     try:
         finding = spec.function(**arguments, **parameters)
     except FactMissing as error:
@@ -148,6 +148,14 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
     if not isinstance(finding, Finding) or not _permitted(spec, finding):
         return Finding(Status.ERROR, f"the check itself failed: it returned {finding!r}")
     return finding
+
+
+def _unconfigured(missing: Sequence[Collected]) -> Finding:
+    """What a check gets whose systems are not configured: another system may stand in for all of them."""
+    needs = " or ".join(entry.needs for entry in missing)
+    if all(entry.reason for entry in missing):
+        return not_applicable(missing[0].reason, needs=needs)
+    return untested(f"needs {needs} in the configuration")
 
 
 def _permitted(spec: CheckSpec, finding: Finding) -> bool:

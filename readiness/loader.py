@@ -21,7 +21,7 @@ from readiness import __version__
 from readiness.errors import ConfigError, PackError
 from readiness.facts.base import Facts
 from readiness.model import Pack, Severity
-from readiness.settings import Section
+from readiness.settings import Section, Settings
 from readiness.spec import ATTRIBUTE, CheckSpec, ProbeSpec
 
 ENTRY_POINTS = "readiness.packs"
@@ -88,11 +88,27 @@ class _Builder:
             for name, wanted in spec.inputs.items():
                 if issubclass(wanted.type, Facts) and wanted.type not in self.probes:
                     self.errors.append(f"{spec.source}: parameter {name}: no probe returns {wanted.type.__name__}")
+        self._validate_sections()
         if not self.errors:
             try:
                 in_order(self.checks)
             except PackError as error:
                 self.errors.append(str(error))
+
+    def _validate_sections(self) -> None:
+        """A section of a pack has a name of its own, and defaults for every key, because it may be left out."""
+        sections: dict[str, type[Section]] = {}
+        for probe in self.probes.values():
+            if probe.section is None:
+                continue
+            name, model = probe.section
+            if name in Settings.model_fields or sections.setdefault(name, model) is not model:
+                self.errors.append(f"{probe.source}: the section {name!r} is there already")
+            elif required := [key for key, field in model.model_fields.items() if field.is_required()]:
+                self.errors.append(f"{probe.source}: the section {name!r} has no default for {', '.join(required)}")
+        for probe in self.probes.values():
+            if probe.replaces and probe.replaces not in {*Settings.model_fields, *sections}:
+                self.errors.append(f"{probe.source}: replaces {probe.replaces!r}, which is no section")
 
 
 def load(folders: Sequence[Path] = ()) -> Registry:

@@ -46,6 +46,9 @@ STACKS: Mapping[str, str] = {
 }
 """What a fix can be written for, with its name. FastAPI stands for every Starlette application."""
 
+TOOLS = ("mongosh", "redis-cli")
+"""Those that are at hand wherever their system is."""
+
 RUNTIMES: Mapping[str, str] = {"express": "node", "fastapi": "python", "django": "python"}
 """Frameworks and what they run on."""
 
@@ -220,12 +223,13 @@ class ChecklistItem:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A measured figure against its target. `met` and `measured` are None where nothing was measured."""
+    """A measured figure against its target. Where nothing was measured both are None, and `why` says why."""
 
     metric: str
     target: float
     measured: float | None
     met: bool | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

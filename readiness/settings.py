@@ -28,7 +28,7 @@ def _path(value: str) -> str:
 def _path_or_url(value: str) -> str:
     if not value.startswith(("/", "http://", "https://")):
         raise ValueError("a path beginning with /, or an http(s) URL")
-    return value
+    return value if value.startswith("/") else _http_url(value)
 
 
 def _http_url(value: str) -> str:
@@ -55,7 +55,8 @@ def _server(*schemes: str, many: bool = False) -> AfterValidator:
             return value
         address = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         hosts = address.split(",") if many else [address]
-        if not all(_HOST.fullmatch(host) for host in hosts):
+        # Half of a password that is not encoded may look like a port, and the other half like a path.
+        if not all(_HOST.fullmatch(host) for host in hosts) or "@" in rest.partition("?")[0].partition("/")[2]:
             raise ValueError(
                 "expected HOST[:PORT] after the credentials; percent-encode @ : / ? # in user and password"
             )
@@ -330,6 +331,14 @@ class Settings(Section):
         What is switched off has none.
         """
         return any(all(map(self._has, each.split(" and "))) for each in key.split(" or "))
+
+    def lacks(self, key: str) -> str:
+        """What of such a key has no value: of `a.b and c.d` only those without one; else an empty string."""
+        if self.given(key):
+            return ""
+        return " or ".join(
+            " and ".join(part for part in each.split(" and ") if not self._has(part)) for each in key.split(" or ")
+        )
 
     def _has(self, key: str) -> bool:
         value = self._value(key)

@@ -19,8 +19,9 @@ from typing import Any, TypeVar, Union
 from readiness.budget import Budget
 from readiness.errors import PackError
 from readiness.facts.base import Facts
-from readiness.model import CHECKLIST, COMPONENTS, ON_DEMAND, RUNTIMES, STACKS, Finding, Severity, Status
+from readiness.model import CHECKLIST, COMPONENTS, ON_DEMAND, RUNTIMES, STACKS, TOOLS, Finding, Severity, Status
 from readiness.settings import Expectations, Limits, Section
+from readiness.trust import Trust
 from readiness.window import Window
 
 F = TypeVar("F", bound=Callable[..., Finding])
@@ -42,6 +43,8 @@ class Context:
     user_agent: str
     canary: str  # random per run: marks this audit's requests in the target's logs
     budget: Budget = field(default_factory=lambda: Budget(Limits().requests))
+    secrets: set[str] = field(default_factory=set)  # credentials found outside the configuration: probes add theirs
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,13 @@ class CheckSpec:
     fix_for: str = ""
 
     def fix_in(self, stack: Collection[str]) -> tuple[str, str]:
-        """The fix for a deployment in which `stack` was recognised, and the stack that it is written for."""
-        known = {*stack, *(RUNTIMES[name] for name in stack if name in RUNTIMES)}
-        related = {name for name, runtime in RUNTIMES.items() if runtime in known}
-        for wanted in (known, related):
+        """The fix for a deployment in which `stack` was recognised, and the stack that it is written for.
+
+        Where only the runtime is known, a framework on it is near enough; another framework than the known one is not.
+        """
+        runtimes = {RUNTIMES[name] for name in stack if name in RUNTIMES}
+        bare = {name for name, runtime in RUNTIMES.items() if runtime in stack and runtime not in runtimes}
+        for wanted in ({*stack, *runtimes, *TOOLS}, bare):
             for name, text in self.fixes.items():
                 if name in wanted:
                     return text, name
@@ -114,6 +120,7 @@ class ProbeSpec:
     function: Callable[..., Awaitable[Facts]]
     inputs: Mapping[str, type]
     source: str
+    replaces: str = ""
 
 
 def check(
@@ -239,6 +246,7 @@ def probe(
     section: tuple[str, type[Section]] | None = None,
     drivers: tuple[str, ...] = (),
     account: Callable[[Any], str] | None = None,
+    replaces: str = "",
 ) -> Callable[[P], P]:
     """Makes a probe of an asynchronous function; the facts that it returns are its key.
 
@@ -252,6 +260,9 @@ def probe(
         drivers: modules to import before it runs. Imports of one package in two threads can deadlock, so the engine
             does them one after the other; `needs` keeps them out of audits that have no use for them.
         account: from the facts, or None where they could not be had, how to create an account with the least rights.
+        replaces: the section of a system that this one stands in for, such as "mongodb" for another database. Where
+            this one is configured and nothing of that section is, checks of that system are not applicable instead of
+            untested, and cost no coverage.
     """
 
     def decorate(function: P) -> P:
@@ -278,6 +289,7 @@ def probe(
             function=function,
             inputs=hints,
             source=source,
+            replaces=replaces,
         )
         setattr(function, ATTRIBUTE, spec)
         return function

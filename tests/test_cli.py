@@ -189,6 +189,25 @@ def test_a_report_is_rendered_again_from_its_json(tmp_path: Path, service: str) 
     assert (tmp_path / "again.md").read_text() == (tmp_path / "r.md").read_text()
 
 
+def test_fixes_are_for_the_stack_and_commands_have_its_address(tmp_path: Path, service: str) -> None:
+    (tmp_path / "readiness.yaml").write_text(f"http: {{url: '{service}', stack: [django, nginx]}}\n" + FAST)
+    readiness("audit", "-o", "r.json", "--save-facts", "f.json", cwd=tmp_path)
+    report = json.loads((tmp_path / "r.json").read_text())
+    checks = {check["id"]: check for check in report["checks"]}
+    assert report["stack"] == {"django": "named by http.stack", "nginx": "named by http.stack"}
+    assert checks["error_handling.notfound.shape"]["fix_for"] == "django"
+    assert checks["performance.compression"]["fix"].startswith("# in http {}\ngzip on;")
+    assert checks["monitoring.metrics.exists"]["verify"] == f"curl -si {service}/metrics | head -20"
+    # Without the key it is what the facts show: here nothing.
+    (tmp_path / "readiness.yaml").write_text(f"http: {{url: '{service}'}}\n" + FAST)
+    readiness("audit", "-o", "r.json", "--facts", "f.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "r.json").read_text())["stack"] == {}
+    (tmp_path / "readiness.yaml").write_text(f"http: {{url: '{service}', stack: [rails]}}\n" + FAST)
+    refused = readiness("audit", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "stack" in refused.stderr
+
+
 def test_checks_are_listed_and_explained(tmp_path: Path) -> None:
     listed = readiness("checks", "database.*", cwd=tmp_path)
     assert listed.returncode == 0
@@ -196,6 +215,8 @@ def test_checks_are_listed_and_explained(tmp_path: Path) -> None:
     assert all(line.startswith("database.") for line in listed.stdout.splitlines())
     explained = readiness("explain", "database.repl.topology", cwd=tmp_path)
     assert "fix:" in explained.stdout
+    explained = readiness("explain", "security.headers.csp", cwd=tmp_path)
+    assert "fix for nginx:\n    # in server {}\n    add_header Content-Security-Policy" in explained.stdout
 
 
 def test_the_exit_codes_are_in_the_help(tmp_path: Path) -> None:

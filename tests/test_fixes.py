@@ -170,7 +170,8 @@ FIXES = {
         (("fastapi",), "fastapi"),
         (("python",), "python"),
         (("node",), "express"),  # of the same runtime
-        (("django",), "python"),  # its runtime
+        (("django",), "python"),  # its runtime, and not another framework on it
+        (("django", "python"), "python"),
         (("kubernetes",), ""),
     ],
 )
@@ -183,6 +184,17 @@ def test_without_a_general_fix_the_first_one_is_shown_with_its_stack() -> None:
     spec = made(fixes=FIXES)
     assert spec.fix == FIXES["nginx"]
     assert spec.fix_in(()) == (FIXES["nginx"], "nginx")
+
+
+def test_the_tool_of_a_store_is_at_hand() -> None:
+    spec = made(fix="Limit the memory.", fixes={"redis-cli": "redis-cli INFO"})
+    assert spec.fix_in(()) == ("redis-cli INFO", "redis-cli")
+
+
+def test_another_framework_is_no_help() -> None:
+    spec = made(fix="Serve it.", fixes={"django": "DEBUG = False"})
+    assert spec.fix_in(("fastapi", "python")) == ("Serve it.", "")
+    assert spec.fix_in(("python",)) == ("DEBUG = False", "django")
 
 
 def test_an_indented_text_is_set_straight() -> None:

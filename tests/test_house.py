@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 # A room may import those before it and itself, never one after it.
 ROOMS = (
     ("errors", "change", "model", "facts", "headers", "load"),
-    ("settings", "window", "budget"),
+    ("settings", "window", "budget", "trust"),
     ("spec", "verdict"),
     ("api",),
     ("probes",),
@@ -31,7 +31,7 @@ ROOMS = (
     ("report", "progress", "history"),
     ("audit", "descriptions"),
     ("schema",),
-    ("doctor",),
+    ("doctor", "init", "scaffold", "testing"),
     ("demo",),
     ("commands",),
     ("cli", "__main__"),

@@ -75,6 +75,9 @@ def test_the_bundled_pack_named_as_a_folder_is_not_loaded_twice() -> None:
         (("import Fact", "import Fact, nonsense"), "ImportError"),
         (("class MailFacts", "clas MailFacts"), "SyntaxError"),
         (("effort=", 'requires="monitoring.none", effort='), "does not exist"),
+        (('section=("mail"', 'section=("http"'), "the section 'http' is there already"),
+        (("host: str | None = None", "host: str"), "has no default for host"),
+        (('needs="mail.host"', 'needs="mail.host", replaces="post"'), "replaces 'post', which is no section"),
         (("effort=", 'requires="monitoring.mail.queue", effort='), "in a circle"),
     ],
 )

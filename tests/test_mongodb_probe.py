@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,8 @@ from readiness.facts.mongodb_client import ClientOptionsFacts
 from readiness.facts.mongodb_server import Counters, Gauges
 from readiness.probes.mongodb import mongodb, operation_ms
 from readiness.probes.mongodb_client import client_options
-from readiness.probes.mongodb_connect import Forbidden, permit
+from readiness.probes.mongodb_connect import Forbidden, Session, permit
+from readiness.probes.mongodb_estate import host_load, host_sample
 from readiness.probes.mongodb_member import without_own
 from readiness.probes.mongodb_target import Address, target
 from readiness.probes.network import refusal, widest
@@ -265,6 +266,16 @@ def test_hostile_answers_are_absent_facts(answer: dict[str, Any]) -> None:
         {"address": "x", "hello": answer, "gauges": answer, "disk": answer, "account": answer}
     )
     assert not any(isinstance(value, float) and not math.isfinite(value) for value in member.to_json().values())
+
+
+def test_a_server_that_has_just_started_knows_nothing_of_its_machine() -> None:
+    class Young:
+        async def ask(self, command: dict[str, Any]) -> Any:
+            return {"data": {}}
+
+    sample = asyncio.run(host_sample(cast(Session, Young())))
+    assert sample.reason == "mongod has not looked at its machine yet: it does so once a second"
+    assert host_load(sample, sample) is sample
 
 
 def _serve(answer: Callable[[socket.socket], None]) -> int:

@@ -172,7 +172,7 @@ def auditor_least_privilege(mongo: MongoFacts) -> Finding:
     account = mongo.readable[0].account
     if not account.users:
         return not_applicable("the auditor is not logged in, so there is no account to judge", users=0)
-    expected, roles = "clusterMonitor and nothing else", listed(account.roles)
+    expected, roles = "clusterMonitor and nothing else", listed(account.roles) or "no role"
     writing, reading = [], []
     for entry in account.privileges:
         database, _, collection = entry.resource.partition(".")

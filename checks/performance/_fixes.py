@@ -212,8 +212,4 @@ CDN = {
         app.use('/assets', express.static('dist/assets', {maxAge: '1y', immutable: true}));  // the origin of the CDN
         app.locals.assets = 'https://cdn.example.com/assets';  // and where pages look for them
     """,
-    "django": """
-        # settings.py, with WhiteNoise or any server as the origin of the CDN
-        STATIC_URL = "https://cdn.example.com/static/"
-    """,
 }

@@ -39,3 +39,31 @@ def errors(latency: LatencyFacts, *, bad: float = 0.01) -> Finding:
     message = f"{name(worst.path)}: {show(worst.error_ratio, '%')} of {worst.requests} requests failed ({kinds}){more}"
     verdict = failed if worst.error_ratio >= bad else warn
     return verdict(message, observed=show(worst.error_ratio, "%"), expected=expected, evidence=evidence)
+
+
+@check(
+    id="performance.errors.outage",
+    component="performance",
+    severity="critical",
+    effort="hours",
+    fix="Nothing else matters now: roll back, or take the failing instance out of the balancer, and read its log",
+    verify="for i in $(seq 100); do curl -s -o /dev/null -w '%{http_code}\\n' $URL; done | sort | uniq -c",
+    reference="https://sre.google/sre-book/embracing-risk/",
+    verdicts=("pass", "fail"),
+)
+def outage(latency: LatencyFacts, *, below: float = 0.05) -> Finding:
+    """No endpoint fails for one user in twenty.
+
+    From 5 % of the requests on, a page of twenty requests breaks for most visitors: that is an outage, whatever the
+    other figures say. Counted as in performance.errors, endpoint by endpoint.
+    """
+    if finding := unanswered(latency):
+        return finding
+    for endpoint in latency.endpoints:
+        if not endpoint.successes and not endpoint.errors:
+            _ = endpoint.timing.mean_ms  # says why there is nothing to judge
+    worst = max(latency.endpoints, key=lambda endpoint: endpoint.error_ratio)
+    share, expected = show(worst.error_ratio, "%"), f"less than {below:.0%}"
+    message = f"{name(worst.path)}: {share} of {worst.requests} requests failed"
+    verdict = failed if worst.error_ratio >= below else passed
+    return verdict(message, observed=share, expected=expected)

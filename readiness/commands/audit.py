@@ -30,6 +30,7 @@ from readiness.commands.common import (
     targets_of,
     warn,
 )
+from readiness.commands.completion import check_ids
 
 
 def audit(
@@ -59,8 +60,12 @@ def audit(
     allow_incomplete: Annotated[
         bool, typer.Option("--allow-incomplete", help="Do not exit with 3 for what could not be judged.")
     ] = False,
-    only: Annotated[list[str], typer.Option(metavar="GLOB", help="Judge only these checks.")] = [],  # noqa: B006
-    skip: Annotated[list[str], typer.Option(metavar="GLOB", help="Leave these out; they count as 0.")] = [],  # noqa: B006
+    only: Annotated[
+        list[str], typer.Option(metavar="GLOB", help="Judge only these checks.", autocompletion=check_ids)
+    ] = [],  # noqa: B006
+    skip: Annotated[
+        list[str], typer.Option(metavar="GLOB", help="Leave these out; they count as 0.", autocompletion=check_ids)
+    ] = [],  # noqa: B006
     save_facts: Annotated[Path | None, typer.Option(metavar="FILE", help="Save what was collected.")] = None,
     facts: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge saved facts; contacts nothing.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds for the whole audit (120).")] = None,

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from readiness.commands.common import Guard, source_of
+from readiness.commands.completion import check_ids
 
 
 def checks(
-    glob: Annotated[str, typer.Argument(help="Which checks, such as 'database.*'.")] = "*",
+    glob: Annotated[str, typer.Argument(help="Which checks, such as 'database.*'.", autocompletion=check_ids)] = "*",
     config: Annotated[Path | None, typer.Option("-c", "--config", help="For the packs that it names.")] = None,
 ) -> None:
     """Lists the checks: id, severity, title."""
@@ -26,7 +27,7 @@ def checks(
         from readiness.judge import matches
         from readiness.loader import load
 
-        registry = load(configuration.packs(source_of(config)))
+        registry = load(configuration.packs(source_of(config, lenient=True)))
         found = [spec for spec in registry.checks.values() if matches(spec.id, (glob,))]
         if not found:
             raise ConfigError(f"no check matches {glob!r}", hint=configuration.nearest(glob, registry.checks))
@@ -42,7 +43,7 @@ def checks(
 
 
 def explain(
-    id: Annotated[str, typer.Argument(help="A check's id.")],
+    id: Annotated[str, typer.Argument(help="A check's id.", autocompletion=check_ids)],
     config: Annotated[Path | None, typer.Option("-c", "--config", help="For the packs that it names.")] = None,
 ) -> None:
     """Explains one check: why, thresholds, rights, fix."""
@@ -52,7 +53,7 @@ def explain(
         from readiness.loader import load
         from readiness.model import STACKS
 
-        registry = load(configuration.packs(source_of(config)))
+        registry = load(configuration.packs(source_of(config, lenient=True)))
         if id not in registry.checks:
             raise ConfigError(f"no check {id!r}", hint=configuration.nearest(id, registry.checks))
         spec = registry.checks[id]

@@ -108,7 +108,9 @@ class Guard:
         if isinstance(error, ReadinessError):
             fail(str(error), ExitCode.INCOMPLETE)
         if self.verbose:
-            return  # the traceback shows
+            import traceback
+
+            fail("a bug:\n" + "".join(traceback.format_exception(error)).rstrip(), ExitCode.BUG)
         fail(f"a bug: {type(error).__name__}: {error} (run with -v for the traceback)", ExitCode.BUG)
 
 
@@ -119,8 +121,9 @@ def fail(message: str, code: int) -> NoReturn:
 
 def _message(message: str) -> str:
     from readiness.report.text import clean
+    from readiness.secrets import masked
 
-    text = f"readiness: {clean(message)}"
+    text = f"readiness: {clean(masked(message))}"
     return pipeline.fit(text, sys.stderr)
 
 
@@ -134,13 +137,14 @@ def say(message: str, quiet: bool) -> None:
         typer.echo(message, err=True)
 
 
-def source_of(path: Path | None) -> Source:
+def source_of(path: Path | None, *, lenient: bool = False) -> Source:
+    """The configuration; `lenient` where only its packs are of interest, and not the secrets of a deployment."""
     from readiness import config
 
     if path is None and config.DEFAULT_FILE.is_file():
         path = config.DEFAULT_FILE
         typer.echo(f"using {path}", err=True)
-    return config.read(path) if path is not None else config.Source()
+    return config.read(path, lenient=lenient) if path is not None else config.Source()
 
 
 def systems(

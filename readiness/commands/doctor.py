@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from readiness.commands.common import (
@@ -32,17 +34,24 @@ def doctor(
     with Guard(verbose):
         from readiness import audit as auditing
         from readiness import doctor as surgery
+        from readiness.commands.pipeline import fit
         from readiness.gate import ExitCode
         from readiness.progress import reporter
 
         source = systems(config, url, mongodb, redis, prometheus, kubernetes)
         with reporter(quiet) as progress:
             diagnosis = surgery.examine(auditing.prepare(source), progress)
+
+        def say(text: str) -> None:
+            typer.echo(fit(text, sys.stdout))
+
+        say(", ".join(diagnosis.tools))
         for name, system in sorted(diagnosis.systems.items()):
             detail = system.reason or (f"needs {system.needs}" if system.needs else f"{system.seconds:.1f} s")
-            typer.echo(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
+            detail += f"  {diagnosis.servers[name]}" if name in diagnosis.servers else ""
+            say(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
         for right, ids in diagnosis.lacking.items():
-            typer.echo(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
+            say(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
         for name, account in diagnosis.accounts.items():
-            typer.echo(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
+            say(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
         raise typer.Exit(ExitCode.OK if diagnosis.healthy else ExitCode.INCOMPLETE)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -37,8 +38,8 @@ class Collected:
 Collection = Mapping[type[Facts], Collected]
 
 
-def dump(collection: Collection) -> str:
-    """The collection as strict JSON, one entry a facts type."""
+def dump(collection: Collection, scrub: Callable[[Any], Any] = lambda data: data) -> str:
+    """The collection as strict JSON, one entry a facts type; `scrub` takes out of the data what must not be saved."""
     entries = {
         facts.__name__: {
             "outcome": entry.outcome.value,
@@ -50,7 +51,8 @@ def dump(collection: Collection) -> str:
         }
         for facts, entry in collection.items()
     }
-    return json.dumps({"format": FORMAT, "collected": entries}, indent=1, allow_nan=False, sort_keys=True)
+    data = {"format": FORMAT, "collected": scrub(entries)}
+    return json.dumps(data, indent=1, allow_nan=False, sort_keys=True)
 
 
 def load(text: str, place: str, known: Iterable[type[Facts]]) -> dict[type[Facts], Collected]:

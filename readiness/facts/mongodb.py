@@ -168,7 +168,7 @@ class MongoMember(Facts):
     `answers` is false where it could not be read, and `reason` says why. `activity` holds the differences of the
     counters over the quiet window of `window_seconds`, without the auditor's own commands. `collections` are the
     busiest ones, `profiling` is of their databases. `anonymous` is whether somebody without credentials may list the
-    databases. Only a mongos knows `routers` and `shards`.
+    databases. Only a mongos knows `routers`, `shards` and `shard_names`, which has those without data too.
     """
 
     address: Text
@@ -199,6 +199,7 @@ class MongoMember(Facts):
     backups: Fact[Backups] = ABSENT
     routers: Fact[Annotated[tuple[Router, ...], Field(max_length=100)]] = ABSENT
     shards: Fact[Annotated[tuple[Shard, ...], Field(max_length=1000)]] = ABSENT
+    shard_names: Fact[Annotated[tuple[Text, ...], Field(max_length=1000)]] = ABSENT
     host: Fact[Host] = ABSENT
     host_load: Fact[HostLoad] = ABSENT
     disk: Fact[Disk] = ABSENT

@@ -59,6 +59,7 @@ class _Engine:
         self.payload = plan.request()
         self.timeout = plan.timeout
         self.max_bytes = plan.max_bytes
+        self.usual = b""
         self.bodiless = plan.method == "HEAD"
         self._tolerance = math.inf if plan.tolerance is None else plan.tolerance
         self._loop = asyncio.get_running_loop()
@@ -76,7 +77,7 @@ class _Engine:
         self._left = 0.0 if plan.rate else self._limit  # what a closed loop may still send
         self._scheduled = self._busy = self._answered = self._failed = 0
         self._running = False
-        self._start = self._end = self._last = self._concluded = self._began = 0.0
+        self._start = self._end = self._last = self._concluded = self._began = self._spent = 0.0
         self._history: deque[tuple[float, int, int]] = deque()
         self._peak = self._refused = self._closed = self._received = self._unfinished = 0
         self._stopped: str | None = None
@@ -156,7 +157,7 @@ class _Engine:
     async def measure(self) -> None:
         """Sends what is due until the run is over."""
         self._running = True
-        self._began = time.time()
+        self._began, self._spent = time.time(), time.process_time()
         self._start = self._last = perf_counter()
         self._end = self._start + self._plan.duration
         self._history.append((self._start, 0, 0))
@@ -360,6 +361,7 @@ class _Engine:
         if not self._over.done():
             self._concluded = self._last if self._stopped else perf_counter()
             self._unfinished = self._busy
+            self._spent = time.process_time() - self._spent
             self._over.set_result(None)
 
     def close(self) -> None:
@@ -389,4 +391,5 @@ class _Engine:
             retry_after=self._retry_after,
             unfinished=self._unfinished,
             started_at=self._began,
+            cpu_seconds=self._spent,
         )

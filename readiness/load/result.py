@@ -159,6 +159,7 @@ class Result:
         location, retry_after: these headers of the last answer that had them; whatever the server wrote.
         unfinished: requests that were sent and then left, because the run was stopped; they are counted nowhere else.
         started_at: when the first request was due, in Unix time.
+        cpu_seconds: processor time of the process meanwhile. An open loop spends much of it on waiting exactly.
     """
 
     total: Sample
@@ -175,6 +176,7 @@ class Result:
     retry_after: str | None = None
     unfinished: int = 0
     started_at: float = 0.0
+    cpu_seconds: float = 0.0
 
     @property
     def requests_per_second(self) -> float:
@@ -210,6 +212,7 @@ class Result:
             "closed": self.closed,
             "bytes_received": self.received,
             "duration_seconds": round(self.duration_seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
             "stopped": self.stopped,
             "retry_after": self.retry_after,
             "unfinished": self.unfinished,

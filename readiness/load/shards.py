@@ -198,4 +198,5 @@ def merge(results: Sequence[Result]) -> Result:
         retry_after=next((result.retry_after for result in results if result.retry_after), None),
         unfinished=sum(result.unfinished for result in results),
         started_at=first,
+        cpu_seconds=sum(result.cpu_seconds for result in results),
     )

@@ -16,6 +16,8 @@ WINDOWS = 60
 FEWEST = 20
 """Requests that a window must hold for its p99 to mean anything."""
 APART_SECONDS = 0.05
+BUSY_SHARE = 0.9
+"""The share of a processor above which the engine, not the server, may be what limits a closed loop."""
 _BARS = "▁▂▃▄▅▆▇█"
 _EMPTY = "·"
 
@@ -136,6 +138,8 @@ def _remarks(plan: Plan, merged: Merged) -> Iterable[str]:
         late = _ms(total.lateness.percentile(99))
         yield f"this machine was too slow: 1 in 100 requests went out more than {late} ms late,"
         yield "so the latency says more about it than about the server; send less, or use more processes"
+    if not plan.rate and result.cpu_seconds > BUSY_SHARE * result.duration_seconds * (merged.shards - len(merged.lost)):
+        yield "the engine used all the processor time it could get: more processes may get more out of the server"
     if result.refused:
         yield f"{_count(result.refused, 'connection')} of {plan.connections:,} could not be opened"
     missing = plan.connections - result.connections - result.refused

@@ -157,7 +157,7 @@ async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = Fal
     headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
     async with httpx.AsyncClient(
         headers=headers,
-        verify=tls_context(settings),
+        verify=context.trust.context(settings.ca_file, lambda: tls_context(settings)),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         limits=httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0 if fresh else None),
         trust_env=False,

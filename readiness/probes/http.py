@@ -56,7 +56,7 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
     found = {name: value for part in parts for name, value in part.items()}
     return HttpFacts(
         base=settings.url,
-        profile=settings.profile or _guess(root, baseline, found["endpoints"]),
+        profile=settings.profile or guess_profile(root, baseline, found["endpoints"]),
         profile_configured=settings.profile is not None,
         network=await network,
         canary=context.canary,
@@ -221,7 +221,9 @@ async def _writable(ask: Asker, paths: tuple[str, ...]) -> dict[str, Any]:
     return {"writable": tuple(await asyncio.gather(*map(one, paths[:MOST_WRITABLE])))}
 
 
-def _guess(root: Exchange, baseline: Mapping[str, Answer], endpoints: tuple[PathAnswer, ...]) -> Literal["web", "api"]:
+def guess_profile(
+    root: Exchange, baseline: Mapping[str, Answer], endpoints: tuple[PathAnswer, ...] = ()
+) -> Literal["web", "api"]:
     """web where a browser is served pages, api where clients are served data."""
     others = [answer for answer in baseline.values() if isinstance(answer, Exchange)]
     if root.media_type == "text/html" and root.ok:

@@ -59,6 +59,7 @@ async def kubernetes(settings: KubernetesSettings, context: Context) -> Kubernet
     """
     target = find(settings)
     account = await login(target, context.limits.request_seconds)
+    context.secrets.update(account.secrets)
     async with connected(target, account, context) as api:
         version, rights, versions = await asyncio.gather(
             api.get("/version", "version"), access(api, account.kind, transport(target)), _versions(api)
@@ -66,7 +67,7 @@ async def kubernetes(settings: KubernetesSettings, context: Context) -> Kubernet
         if api.rejected:
             raise ProbeError("the API server does not accept these credentials (401)", privilege="a valid login")
         if isinstance(version, Absent) and not api.answered:
-            raise ProbeError(version.reason)
+            raise ProbeError(_masked(version.reason, account))
         now = dt.datetime.now(dt.UTC)
         lists = await _lists(api, settings.selector or "", versions, now)
     git = version if isinstance(version, Absent) else text(version.get("gitVersion"), 60)
@@ -86,10 +87,16 @@ async def kubernetes(settings: KubernetesSettings, context: Context) -> Kubernet
 
 def _without(account: Login, facts: KubernetesFacts) -> KubernetesFacts:
     """The facts without the auditor's credentials, which a server could repeat in any of its strings."""
-    text = plain = json.dumps(facts.to_json())
+    plain = json.dumps(facts.to_json())
+    masked = _masked(plain, account)
+    return facts if masked == plain else KubernetesFacts.from_json(json.loads(masked))
+
+
+def _masked(text: str, account: Login) -> str:
     for secret in account.secrets:
-        text = text.replace(json.dumps(secret)[1:-1], MASK)
-    return facts if text == plain else KubernetesFacts.from_json(json.loads(text))
+        for form in (secret, json.dumps(secret)[1:-1]):
+            text = text.replace(form, MASK)
+    return text
 
 
 async def _versions(api: Api) -> dict[str, Any]:

@@ -228,7 +228,7 @@ def without_records(body: bytearray) -> bytes | bytearray:
 
 def _inside_string(body: bytearray, start: int, end: int) -> bool:
     """Whether `end` lies in a string, as quotes that are not escaped open and close; `start` does not."""
-    return (body.count(b'"', start, end) - body.count(rb'\"', start, end)) % 2 == 1
+    return (body.count(b'"', start, end) - body.count(rb"\"", start, end)) % 2 == 1
 
 
 def _reason(error: Exception) -> str:

@@ -151,8 +151,8 @@ class _Course:
         """Facts by name: steps, ended, after, hold."""
         try:
             ended = await self._climb()
-        except TimeoutError:
-            ended = "duration"
+        except TimeoutError:  # what went wrong last took the time
+            ended = (self._steps[-1].wrong if self._steps else "") or "duration"
         found: dict[str, Any] = {"ended": ended}
         if ended == "late":
             found["ended"] = absent(_late(self._steps[-1]))
@@ -160,9 +160,10 @@ class _Course:
             found["ended"] = absent(_files(self._room, self._load.connections))
         if ended == "refused":
             found |= _nothing("a limit for this client ended the load")
+        elif not self._steps:
+            found |= {"after": None, "hold": None}
         elif self._base is None:
-            late = self._steps and self._steps[-1].wrong == "late"
-            found |= _nothing(_late(self._steps[-1]) if late else "the light load went wrong already")
+            found |= _nothing(_late(self._steps[-1]) if ended == "late" else "the light load went wrong already")
         else:
             after = await self._after(self._base) if len(self._steps) > 1 else None
             failing = isinstance(after, LoadStep) and 2 * after.successes < after.requests

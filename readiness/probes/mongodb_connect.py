@@ -24,7 +24,7 @@ REJECTED = "the server rejected the credentials (code 18)"
 COMMANDS = frozenset(
     {
         "aggregate", "buildInfo", "connectionStatus", "dbStats", "find", "getCmdLineOpts", "getDiagnosticData",
-        "getLog", "getParameter", "hello", "hostInfo", "listDatabases", "ping", "profile", "replSetGetConfig",
+        "getLog", "getParameter", "hello", "hostInfo", "listDatabases", "listShards", "ping", "profile", "replSetGetConfig",
         "replSetGetStatus", "serverStatus", "top",
     }
 )  # fmt: skip

@@ -23,8 +23,9 @@ _WAITING = "iowait_ms"
 
 async def host_sample(session: Session) -> Any:
     """The latest sample of the machine that mongod took: it takes one a second, and asking costs it nothing."""
+    young = absent("mongod has not looked at its machine yet: it does so once a second")
     answer = await session.ask({"getDiagnosticData": 1})
-    return reduced(answer, lambda found: found["data"]["systemMetrics"])
+    return reduced(answer, lambda found: found["data"]["systemMetrics"] if found["data"] else young)
 
 
 def host_load(before: Any, after: Any) -> Any:

@@ -233,6 +233,7 @@ class Visit:
             found |= {"replica_status": alone, "replica_config": alone, "oplog": alone}
             found["routers"] = await estate.routers(session, status)
             found["shards"] = await estate.shards(session)
+            found["shard_names"] = await read.shard_names(session)
         elif in_set:  # a standalone would count the question as an error of ours
             found["replica_status"] = await session.ask({"replSetGetStatus": 1})
             found["oplog"] = await read.oplog(session, options)

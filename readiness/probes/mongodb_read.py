@@ -18,6 +18,7 @@ HOTTEST = 50
 """How many collections are looked into, two commands each."""
 LONG_SECONDS = 10
 WARNINGS = 50
+MOST_SHARDS = 1000
 SYSTEM = ("admin.", "local.", "config.")
 
 
@@ -29,6 +30,12 @@ def reduced(answer: Any, reduce: Callable[[Any], Any]) -> Any:
         return reduce(answer)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError):
         return absent("the answer has an unexpected shape")
+
+
+async def shard_names(session: Session) -> Any:
+    """Every shard of the cluster by its name, those without data too. For a mongos."""
+    answer = await session.ask({"listShards": 1})
+    return reduced(answer, lambda found: [str(shard["_id"]) for shard in found["shards"][:MOST_SHARDS]])
 
 
 async def replica_config(session: Session) -> Any:

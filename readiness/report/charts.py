@@ -54,7 +54,7 @@ def radar(report: Report) -> Radar | None:
             one_line(component.name, 24),
             score(component.score),
             component.rating.value if component.rating else "none",
-            _at(turn, 10, extra=15),
+            _at(turn, 10, extra=18 - 4 * math.cos(math.tau * turn)),  # a name has its score below it
             "middle" if abs(math.sin(math.tau * turn)) < 0.1 else "start" if turn < 0.5 else "end",
             _at(turn, 10),
             _at(turn, component.score or 0),

@@ -16,7 +16,7 @@ from readiness.report.text import clean, cut, https, one_line
 TEMPLATE = "report.md.j2"
 SHORT_TEMPLATE = "comment.md.j2"
 LARGEST = 1_000_000  # bytes of a whole report; GitHub takes 1 MiB as the summary of a step
-_ROOM = ((100_000, 100_000), (200, 2000), (100, 2000), (50, 2000), (20, 2000), (5, 1000), (0, 200))
+_ROOM = ((1_000_000, 1_000_000), (75, 2000), (18, 1000), (0, 300))
 """Findings in full and rows of the list of checks, tried in turn."""
 LONGEST = 500  # characters of one value: more is no sentence; code blocks are cut in the template
 _SPECIAL = re.compile(r"[\\`*_\[\]#|~$]")

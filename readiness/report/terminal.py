@@ -308,7 +308,7 @@ def _expectations(report: Report, paper: Paper) -> None:
         mark = NONE if entry.met is None else MARKS[Status.PASS if entry.met else Status.FAIL]
         grid.add_row(
             paper.text(wording.metric(entry)),
-            paper.text(wording.measured(entry)),
+            paper.text(wording.measured(entry) + (f": {one_line(entry.why, 60)}" if entry.why else "")),
             paper.text((f"target {wording.target(entry)}", "dim")),
             paper.text(mark),
         )

@@ -30,7 +30,7 @@ KUBERNETES = {
 
 def mongo(topology: str) -> MongoFacts:
     member = {"address": "db:27017", "answers": True, "data_bearing": True, "shards": [SHARD, {**SHARD, "name": "rs1"}],
-              "data_bytes": 10_000_000_000}  # fmt: skip
+              "shard_names": ["rs0", "rs1"], "data_bytes": 10_000_000_000}  # fmt: skip
     facts: MongoFacts = MongoFacts.from_json({"now": "2026-11-23T12:00:00Z", "topology": topology, "members": [member]})
     return facts
 
@@ -56,6 +56,10 @@ def audit(
     )  # fmt: skip
     report = compose.report(material, 1.0)
     return report, {check.id: check.status.value for check in report.checks if check.component == "scalability"}
+
+
+def test_the_key_that_it_looks_for_is_that_of_the_probe() -> None:
+    assert REGISTRY.probes[KubernetesFacts].needs == demand.KUBERNETES
 
 
 def row(report: Report) -> Any:
@@ -94,7 +98,6 @@ def test_a_small_replica_set_beside_a_cluster_needs_no_shards() -> None:
     facts = KubernetesFacts.from_json(KUBERNETES)
     _, checks = audit(facts, mongo("replica_set"), kubernetes={"namespace": "shop"})
     assert checks["scalability.shard.distribution"] == "not_applicable"
-    assert checks["scalability.shard.need"] == "not_applicable"
 
 
 def test_a_cluster_that_cannot_be_reached_scores_nothing() -> None:
@@ -106,7 +109,7 @@ def test_a_cluster_that_cannot_be_reached_scores_nothing() -> None:
 
 def test_a_mongos_brings_it_along() -> None:
     report, checks = audit(mongo("mongos"))
-    assert checks == {"scalability.shard.distribution": "pass", "scalability.shard.need": "pass"}
+    assert checks == {"scalability.shard.distribution": "pass"}
     assert (row(report).score, row(report).coverage) == (10.0, 1.0)
     phase = {item.item: item.state for item in report.checklist if item.phase == 3}
     assert phase["Container Orchestration"] == "unknown"

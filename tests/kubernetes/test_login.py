@@ -279,6 +279,26 @@ def test_credentials_never_go_over_plain_http(tmp_path: Path) -> None:
     assert transport(Target("http://10.0.0.1:8080", "shop")) == "none"
 
 
+def test_a_server_that_throws_the_token_back(tmp_path: Path) -> None:
+    """The HTTP library quotes malformed answers in its errors."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listener.accept()[0] as client:
+            client.recv(65_536)
+            client.sendall(f"HTTP/1.1 {VIEW} OK\r\n\r\n".encode())
+
+    for _ in range(4):
+        threading.Thread(target=answer, daemon=True).start()
+    server = Running(f"http://127.0.0.1:{listener.getsockname()[1]}", recorded(), "")
+    config = server.kubeconfig(tmp_path, {"token": VIEW}, **{"certificate-authority-data": None})
+    with pytest.raises(ProbeError) as failure:
+        read(config, limits={"request_seconds": 2})
+    listener.close()
+    assert "•••" in failure.value.reason
+    assert VIEW not in failure.value.reason
+
+
 # --- where the kubeconfig is -----------------------------------------------------------------------------------------
 
 

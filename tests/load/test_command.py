@@ -123,6 +123,7 @@ def test_a_run(server: Counting, tmp_path: Path) -> None:
     assert data["connect_ms"]["p50"] > 0
     assert (data["connections"], data["processes"], data["lost"], data["stopped"]) == (5, 2, [], None)
     assert 1.1 < data["duration_seconds"] < 30
+    assert data["cpu_seconds"] > 0
     assert sum(each["requests"] for each in data["over_time"]) == 120
     assert HdrHistogram.decode(data["histogram"]).get_total_count() == 120
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from readiness.load import (
     Kind,
     LoadError,
+    Merged,
     Plan,
     Processes,
     ProcessLost,
@@ -296,7 +297,24 @@ def test_run_shard_alone(server: Counting) -> None:
     assert Result.unpack(packed).total.successes == 10
 
 
-def test_the_latency_over_time(server: Counting) -> None:
+def test_remarks_on_what_the_figures_do_not_say() -> None:
+    result = replace(
+        _result([(0.1, 1.0)] * 4, [Kind.REDIRECT]), location="/\x1b[31m", closed=1, refused=2, cpu_seconds=3
+    )
+    merged = Merged(result, 2, apart=0.2)
+    written = text.summary(Plan(URL, rate=0, connections=10), merged)
+    assert "the engine used all the processor time" not in written
+    assert "the engine used all" in text.summary(Plan(URL, rate=0), replace(merged, shards=1))
+    assert "the engine used all" not in text.summary(Plan(URL, rate=9), replace(merged, shards=1))
+    assert "redirects are not followed; the last one led to /[31m" in written
+    assert "the server closed the connection after 1 answer" in written
+    assert "2 connections of 10 could not be opened" in written
+    assert "no more than 5 of 10 connections were open at once" in written
+    assert "the processes began 0.20 s apart" in written
+    assert "\x1b" not in written
+
+
+def test_the_latency_over_time() -> None:
     assert text.sparkline([0.0, 1.0, None, 8.0, 4.0]) == "▁▂·█▅"
     assert text.sparkline([0.0, None]) == "▁·"
     assert text.windows(Plan(URL, rate=10, duration=1)) == 1

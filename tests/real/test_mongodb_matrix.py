@@ -55,7 +55,10 @@ STOPPED = STOPPED_APPLYING | {"database.repl.health": WARN}
 STOPPED_AND_NOTICED = OLD | LOOPBACK | {"database.repl.health": WARN}
 
 # How fast a machine of two cores is, and how its memory fares, while it scans whole collections.
-SLOW = {"database.latency.op_avg", "database.cache.fill", "database.cache.app_evictions", "database.pressure.queue"}
+SLOW = {
+    "database.latency.op_avg", "database.latency.op_p95", "database.cache.fill", "database.cache.app_evictions",
+    "database.pressure.queue",
+}  # fmt: skip
 # What an account without any right can still find out.
 STILL_KNOWN = {
     "database.reach.connect", "database.security.auth", "database.security.auditor_least_privilege",
@@ -167,8 +170,8 @@ def test_a_missing_index_under_load(tmp_path: Path) -> None:
         with MongoClient[dict[str, Any]](application) as client:
             orders = client.shop.get_collection("orders", write_concern=WriteConcern(3))
             orders.insert_many([{"_id": number, "customer": number} for number in range(count)])
-        with trading(application, order, pause=0.01, before=20):
-            found = audit(uri(members), 3)
+        with trading(application, order, pause=0.01, before=16):
+            found = audit(uri(members), 2)
     assert {id: status for id, status in found.wrong.items() if id not in SLOW} == MISSING_INDEX, found.text
     assert "shop.orders" in found.findings["database.index.collscan_by_collection"].message
 
@@ -198,10 +201,7 @@ def test_a_secondary_that_lags(tmp_path: Path) -> None:
             assert found.wrong == STOPPED_APPLYING, found.text
             assert f"{slow.address}: lag is" in found.findings["database.repl.lag"].message
 
-            client.admin.command("configureFailPoint", "rsSyncApplyStop", mode="off")
-            until(lambda: behind() <= 1)
             slow.server.signal(signal.SIGSTOP)
-            time.sleep(3)
             found = audit(uri(members), parameters=strict)
             assert found.wrong == STOPPED, found.text
 

@@ -190,7 +190,7 @@ def test_connections_that_the_service_does_not_hold(tmp_path: Path) -> None:
 
 
 def test_a_starved_machine_judges_nothing(service: str) -> None:
-    settings = configured(service, rate=200, connections=20, duration=2)
+    settings = configured(service, rate=200, connections=20, duration=3)
 
     async def starved() -> LoadFacts:
         async def starve() -> None:

@@ -179,6 +179,19 @@ def test_no_connections_are_held_on_a_service_that_did_not_recover() -> None:
     assert "did not recover" in facts.__dict__["hold"].reason
 
 
+def test_a_service_that_hangs_until_the_time_is_over() -> None:
+    facts, _ = course(lambda rate, *_: {} if rate <= 25 else {"answers": {"timeout": 20}, "drained": 14.0})
+    assert facts.ended == "errors", "seen once, and there was no time to see it again"
+    assert facts.after is facts.hold is None
+
+
+def test_no_time_at_all() -> None:
+    facts, _ = course(lambda *asked: {"drained": 100.0})
+    assert facts.ended == "duration"
+    assert facts.steps == ()
+    assert facts.after is facts.hold is None
+
+
 def test_too_little_time() -> None:
     facts, _ = course(fine, duration=1.5)
     assert facts.ended in ("duration", "rate")

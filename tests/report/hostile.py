@@ -14,7 +14,22 @@ TEXT = (
     "\rcarriage\u2028separator\x85next\n\n"
     "- [ ] task\n1. one @octocat https://evil.example www.evil.example \U000e0041"
 )
-ENUMS = {"status", "severity", "rating", "state", "unwaived_status", "schema_version", "reference"}
+EVALUATED = "13579"  # three times 4526 and one
+INJECTIONS = (
+    "{{ 4526*3+1 }}",
+    "{% print(4526*3+1) %}{# x #}",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ config }}{{ self }}",
+    "${4526*3+1} #{4526*3+1} <%= 4526*3+1 %> {4526*3+1}",
+    "=4526*3+1",
+    "@SUM(4526*3+1)",
+    "+4526*3+1|x",
+    "-4526*3+1\t=cmd|' /C calc'!A0",
+    "\x1b[2J\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\x\x1b]8;;\x1b\\",
+    "|---|---|\n| a | b |\n\n---\n***\n",
+    "%s %(x)s %n {0} {x!r}",
+)
+"""Texts that some format, template or reader would compute, obey or take for structure."""
+ENUMS = {"status", "severity", "rating", "state", "unwaived_status", "schema_version", "reference", "cause"}
 LINKS = ("javascript:alert(1)", "http://evil.example/", 'https://evil.example/" onclick="x', "https://evil.example/<b>")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from readiness.report import render
 from readiness.report.markdown import code, escape, fence, label, prose, summary
 from readiness.report.text import UNSAFE
 
-from .hostile import TEXT, hostile
+from .hostile import EVALUATED, INJECTIONS, TEXT, hostile
 from .sample import REPORTS, assessment
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -117,6 +118,68 @@ def test_a_label_cannot_end_or_be_markup(text: str) -> None:
     made = str(label(text, 60))
     assert made
     assert not re.search(r"[\"'`<>\[\]{};#&%|\\*\n]|//|__", made)
+
+
+def test_fixes_say_what_they_are_for() -> None:
+    text = render(assessment(), "md")
+    assert "**Fix** for Express\n\n```js\napp.get('/health'" in text
+    assert "**Fix** for redis-cli\n\n```sh\n" in text
+    assert "**Fix** for mongosh\n\n```js\n" in text
+    assert "**Fix**\n\n```\nValidate every body" in text
+
+
+def test_the_trend_and_the_measurements() -> None:
+    text = render(assessment(), "md")
+    assert "📈 5 audits since 2026-01-05 09:30 UTC: 5.2 → **7.1** `▅·▆▆▆`\n" in text
+    assert (
+        "### Database connections\n\n| | Open | Active | Available | Average response |\n|---|---|---|---|---|\n"
+        in text
+    )
+    assert "| `db1:27017` | 24 | 3 | 815 | 0.42 ms |\n" in text
+
+
+def long(number: int, letter: str = "x", length: int = 4000) -> Report:
+    """That many findings, each as long as they get."""
+    text = letter * length
+    check = replace(assessment().checks[0], explanation=text, fix=text, verify=text)
+    return replace(assessment(), checks=tuple(replace(check, id=f"database.many.n{n}") for n in range(number)))
+
+
+@pytest.mark.parametrize(("number", "letter", "shown"), [(60, "x", 60), (200, "x", 75), (100, "✓", 18)])
+def test_a_summary_stays_below_what_github_shows(number: int, letter: str, shown: int) -> None:
+    text = render(long(number, letter), "md")
+    assert len(text.encode()) < 1024 * 1024
+    assert text.count("<summary>❌ <b>critical</b>") == shown
+    assert ("more findings: this text would be longer than the 1 MiB" in text) == (shown < number)
+    assert text.count("<details") == text.count("</details>")
+    assert "scoring model 1" in text  # the end is there
+
+
+def test_a_list_of_very_many_checks_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("readiness.report.markdown._ROOM", ((0, 10),))
+    text = render(assessment(), "md")
+    assert f"_{len(assessment().checks) - 10} more checks in the HTML and the JSON report._" in text
+    assert "8 more findings" in text
+
+
+def test_a_template_that_heeds_no_limit_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "report.md.j2").write_text(
+        "{% for n in range(40000) %}{{ report.service }} and on and on\n{% endfor %}"
+    )
+    text = render(assessment(), "md", tmp_path)
+    assert len(text.encode()) < 1024 * 1024
+    assert text.endswith(
+        "artisan-market and on and on\n\n_Cut off here: the report is longer than the 1 MiB that GitHub shows._\n"
+    )
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+@pytest.mark.parametrize("format", ["md", "md-short"])
+def test_no_text_is_a_template(text: str, format: str) -> None:
+    made = render(hostile(assessment(), text), format)
+    assert EVALUATED not in made
+    assert not foreign(made)
+    assert not UNSAFE.search(made)
 
 
 def test_the_diagrams() -> None:

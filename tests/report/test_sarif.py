@@ -56,8 +56,9 @@ def test_every_check_is_a_rule_with_help() -> None:
     rule = next(rule for rule in rules if rule["id"] == "caching.memory.policy")
     assert rule["name"] == "CachingMemoryPolicy"
     assert rule["helpUri"] == "https://valkey.io/topics/lru-cache/"
-    assert "Fix:\nCONFIG SET maxmemory-policy allkeys-lru" in rule["help"]["text"]
-    assert "```\nCONFIG SET maxmemory-policy allkeys-lru\n```" in rule["help"]["markdown"]
+    fix = next(check.fix for check in report.checks if check.id == rule["id"])
+    assert f"Fix:\n{fix}" in rule["help"]["text"]
+    assert f"```\n{fix}\n```" in rule["help"]["markdown"]
     assert rule["defaultConfiguration"] == {"level": "error"}
     assert "security-severity" not in rule["properties"]
     security = next(rule for rule in rules if rule["id"] == "security.input.operators")

@@ -19,11 +19,14 @@ _ENTRY = Template('    <li><h3>$name</h3><p>$summary</p><p class="price">€$pri
 class Asset:
     content: bytes
     media_type: str
-    cache_control: str
+    cache_control: str | None
 
 
 class Pages:
-    """With `hashed`, the content's hash is part of an asset's name, and browsers keep it for a year unasked."""
+    """With `hashed`, the content's hash is part of an asset's name, and browsers keep it for a year unasked.
+
+    Without, assets go out as most frameworks send them: with no word on how long they may be kept.
+    """
 
     def __init__(self, *, hashed: bool) -> None:
         self.assets: dict[str, Asset] = {}
@@ -33,7 +36,7 @@ class Pages:
                 content = path.read_bytes()
                 digest = hashlib.sha256(content).hexdigest()[:16]
                 name = f"{path.stem}.{digest}{path.suffix}" if hashed else path.name
-                keep = "public, max-age=31536000, immutable" if hashed else "public, max-age=0"
+                keep = "public, max-age=31536000, immutable" if hashed else None
                 self.assets[name] = Asset(content, _TYPES[path.suffix], keep)
                 addresses[path.suffix.removeprefix(".")] = f"/static/{name}"
         self._front = Template(Template((_FOLDER / "index.html").read_text("utf-8")).safe_substitute(addresses))

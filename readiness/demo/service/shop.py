@@ -42,7 +42,8 @@ async def asset(request: Request) -> Response:
     found = _market(request).pages.assets.get(request.path_params["name"])
     if found is None:
         raise HTTPException(404)
-    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": found.cache_control})
+    headers = {"Cache-Control": found.cache_control} if found.cache_control else None
+    return Response(found.content, media_type=found.media_type, headers=headers)
 
 
 async def products(request: Request) -> Response:

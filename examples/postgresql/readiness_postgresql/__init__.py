@@ -1,0 +1,1 @@
+"""Checks of a live PostgreSQL server: a pack for readiness."""
