@@ -124,7 +124,8 @@ class LoadStep(Answers):
     leaves out those that it is too late with, and counts them as `skipped`. `drained` is how many seconds later the
     last one ended. `connections` of the `wanted` ones were open at the same time, and `held` of them still at the end,
     not counting what was closed between two requests.
-    `retry_after` is what a refusal said, `stopped` why the step ended before its time.
+    `saturated` says that this machine had no time left, `retry_after` what a refusal said, `stopped` why the step ended
+    before its time.
     `wrong` is empty where it was answered as the base was: `late` means that this machine could not send it, `latency`
     that p95 was twice that of the base and worth noticing, `errors` that more than 1 % of the requests failed,
     `refused` that a limit for this client answered.
@@ -138,6 +139,7 @@ class LoadStep(Answers):
     wanted: int = 0
     held: int = 0
     skipped: int = 0
+    saturated: bool = False
     timing: Timing = Timing()
     lateness_ms: Fact[Milliseconds] = ABSENT
     retry_after: str = ""

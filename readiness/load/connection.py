@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_extra", "_head", "_in_body", "_interim", "_keep", "_mark", "_owner", "_parser", "_status", "_transport",
-        "_unread", "_write", "deadline", "due", "first_byte", "latency", "previous", "received", "sample",
+        "_unread", "_write", "deadline", "due", "first_byte", "latency", "previous", "received", "sample", "sent",
+        "service",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -58,7 +59,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.sample: Sample | None = None  # None while idle
         self.previous: Sample | None = None  # of the last answer, where it was a success
-        self.due = self.first_byte = self.latency = 0.0
+        self.due = self.sent = self.first_byte = self.latency = self.service = 0.0
         self.deadline = math.inf
         self.received = self._mark = 0  # bytes over all answers, and of those before this one
         self._keep = True
@@ -77,10 +78,11 @@ class Connection(asyncio.Protocol):
         """Of the answer that has just ended, or 0."""
         return self._status
 
-    def send(self, due: float, sample: Sample) -> None:
-        """Sends a request that was due then."""
+    def send(self, due: float, sent: float, sample: Sample) -> None:
+        """Sends a request that was due earlier, or now."""
         owner = self._owner
         self.due = due
+        self.sent = sent
         self.deadline = due + owner.timeout
         self.sample = sample
         self._write(owner.payload)
@@ -95,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._in_body = self._extra = False
         self._status = self._interim = 0
 
-    def again(self, due: float, sample: Sample) -> None:
+    def again(self, due: float, sent: float, sample: Sample) -> None:
         """`idle` and `send` in one, because nearly every request comes this way."""
         owner = self._owner
         self.previous = self.sample if 200 <= self._status < 300 else None
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._in_body = False  # and no more answers than one, or the connection would not be used again
         self._status = self._interim = 0
         self.due = due
+        self.sent = sent
         self.deadline = due + owner.timeout
         self.sample = sample
         self._write(owner.payload)

@@ -13,6 +13,9 @@ from readiness.load.connection import Connection
 from readiness.load.histogram import Histogram
 from readiness.load.plan import LoadError, Plan
 
+OPENING = 128
+"""How many connections are opened at the same time."""
+
 
 class Dial:
     """Knows the target's addresses. `connect` and `handshake` hold the times of TCP and of TLS."""
@@ -35,11 +38,23 @@ class Dial:
             why = reason(error) if isinstance(error, OSError) else "no name that can be looked up"
             raise LoadError(f"{self._host}: {why}") from None
 
-    def unreachable(self, error: OSError, opened: int) -> LoadError:
-        """What to raise where connections could not be opened."""
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            return LoadError(f"{opened} connections, then {reason(error)}: raise `ulimit -n`")
-        return LoadError(f"could not connect to {self._host}:{self._port} ({reason(error)})")
+    async def several(self, connections: int, keep: Callable[[Connection], None]) -> int:
+        """Opens so many and hands each on; returns how many could not be opened. Raises LoadError where none could."""
+        gate, failed = asyncio.Semaphore(OPENING), list[OSError]()
+
+        async def open_one() -> None:
+            async with gate:
+                try:
+                    keep(await self())
+                except OSError as error:
+                    failed.append(error)
+
+        await asyncio.gather(*(open_one() for _ in range(connections)))
+        if full := next((error for error in failed if error.errno in (errno.EMFILE, errno.ENFILE)), None):
+            raise LoadError(f"{connections - len(failed)} connections, then {reason(full)}: raise `ulimit -n`")
+        if len(failed) == connections:
+            raise LoadError(f"could not connect to {self._host}:{self._port} ({reason(failed[0])})")
+        return len(failed)
 
     async def __call__(self) -> Connection:
         """One open connection. Raises OSError."""

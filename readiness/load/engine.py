@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import perf_counter
+from typing import cast
 
+from readiness.load import spare
 from readiness.load.connection import Connection
 from readiness.load.control import Control, Progress
 from readiness.load.dial import Dial
 from readiness.load.plan import Plan
 from readiness.load.result import Kind, Result, Sample, whole
 
-OPENING = 128
-"""How many connections are opened at the same time."""
 SPIN_SECONDS = 0.0015
 """Timers are this much too coarse: the last stretch before a due time is polled."""
 TICK_SECONDS = 0.1
+SHORTEST_SECONDS = 0.25
+"""A run that is shorter says nothing of what share of the time it was busy."""
 ERROR_SECONDS = 2.0
 ERROR_SHARE = 0.5
 BACKOFF_SECONDS = 0.05
@@ -75,9 +76,11 @@ class _Engine:
         self._sample = self._samples[0]  # of the current window; the closed loop's
         self._limit = math.inf if plan.due is None else plan.due
         self._left = 0.0 if plan.rate else self._limit  # what a closed loop may still send
-        self._scheduled = self._busy = self._answered = self._failed = 0
+        self._scheduling = plan.rate > 0
+        self._spare, self._entered = spare.of(self._loop), cast(float | None, None)
+        self._scheduled = self._busy = self.answered = self._failed = 0
         self._running = False
-        self._start = self._end = self._last = self._concluded = self._began = self._spent = 0.0
+        self._start = self._end = self._last = self._concluded = self._began = self._spent = self._share = 0.0
         self._history: deque[tuple[float, int, int]] = deque()
         self._peak = self._refused = self._closed = self._received = self._unfinished = 0
         self._stopped: str | None = None
@@ -101,30 +104,11 @@ class _Engine:
     async def _prepare(self, ready: Callable[[], Awaitable[object]] | None) -> None:
         await self._dial.resolve()
         if self._plan.warm:
-            await self._warm()
+            self._refused = await self._dial.several(self._plan.connections, self._keep)
         if ready is not None:
             await ready()
 
-    async def _warm(self) -> None:
-        """Opens the connections. Raises LoadError where none could be opened."""
-        gate = asyncio.Semaphore(OPENING)
-        errors = await asyncio.gather(*(self._try_open(gate) for _ in range(self._plan.connections)))
-        failed = [error for error in errors if error is not None]
-        worst = next((each for each in failed if each.errno in (errno.EMFILE, errno.ENFILE)), None)
-        if worst or len(failed) == len(errors):
-            raise self._dial.unreachable(worst or failed[0], len(self._open))
-        self._refused = len(failed)
-
-    async def _try_open(self, gate: asyncio.Semaphore) -> OSError | None:
-        async with gate:
-            try:
-                await self._connection()
-            except OSError as error:
-                return error
-        return None
-
-    async def _connection(self) -> None:
-        connection = await self._dial()
+    def _keep(self, connection: Connection) -> None:
         self._open.add(connection)
         self._idle.append(connection)
         self._peak = max(self._peak, len(self._open))
@@ -144,7 +128,7 @@ class _Engine:
 
     async def _replace(self) -> None:
         try:
-            await self._connection()
+            self._keep(await self._dial())
         except OSError:
             if self._waiting:
                 _, sample = self._waiting.popleft()
@@ -157,7 +141,7 @@ class _Engine:
     async def measure(self) -> None:
         """Sends what is due until the run is over."""
         self._running = True
-        self._began, self._spent = time.time(), time.process_time()
+        self._began, self._entered = time.time(), self._spare.enter(self)
         self._start = self._last = perf_counter()
         self._end = self._start + self._plan.duration
         self._history.append((self._start, 0, 0))
@@ -179,6 +163,7 @@ class _Engine:
 
     def _dispatch(self) -> None:
         now = perf_counter()
+        self._spare.begins(now)
         interval, windows = 1 / self._plan.rate, self._samples
         start = self._start + self._plan.offset
         due = start + self._scheduled * interval
@@ -196,11 +181,12 @@ class _Engine:
             self._pump()
         if not self._running:
             return
+        self._spare.ends(now := perf_counter())
         if self._scheduled == self._plan.max_requests:
             self._finish()
         elif self._scheduled >= self._limit:
             self._handles["next"] = self._loop.call_at(self._loop.time() + self._end - perf_counter(), self._finish)
-        elif (pause := due - perf_counter()) > 2 * SPIN_SECONDS:
+        elif (pause := due - now) > 2 * SPIN_SECONDS:
             self._handles["next"] = self._loop.call_later(pause - SPIN_SECONDS, self._dispatch)
         else:
             self._handles["next"] = self._loop.call_soon(self._dispatch)
@@ -219,7 +205,8 @@ class _Engine:
             if connection.usable:
                 due, sample = self._waiting.popleft()
                 self._busy += 1
-                connection.send(due or perf_counter(), sample)
+                now = perf_counter()
+                connection.send(due or now, now, sample)
         if self._waiting:
             self._grow()
 
@@ -230,9 +217,12 @@ class _Engine:
         sample = connection.sample
         assert sample is not None
         if kind is _SUCCESS:
-            self._answered += 1
+            self.answered += 1
             self._last = now
             sample.succeed(connection.latency, connection.first_byte - connection.due)
+            if self._scheduling:
+                connection.service = now - connection.sent
+                sample.service.record(connection.service)
         else:
             self._count(sample, kind, now)
             self._note(connection, kind)
@@ -245,10 +235,10 @@ class _Engine:
             self._pump()
         elif self._left > 0 and not self._waiting:
             self._left -= 1
-            connection.again(now, self._sample)
+            connection.again(now, now, self._sample)
         elif self._waiting:
             due, sample = self._waiting.popleft()
-            connection.again(due or now, sample)
+            connection.again(due or now, now, sample)
         else:
             connection.idle()
             self._busy -= 1
@@ -266,7 +256,8 @@ class _Engine:
     def surplus(self, connection: Connection) -> None:
         """Bytes came that belong to no request: the answer before them was not what it seemed."""
         if connection.previous is not None:
-            connection.previous.revoke(connection.latency, connection.first_byte - connection.due)
+            service = connection.service if self._scheduling else None
+            connection.previous.revoke(connection.latency, connection.first_byte - connection.due, service)
             self._failed += 1
         self._forget(connection)
 
@@ -283,7 +274,7 @@ class _Engine:
 
     def _count(self, sample: Sample, kind: Kind, now: float) -> None:
         sample.others[kind] += 1
-        self._answered += 1
+        self.answered += 1
         self._last = now
         self._failed += kind.failed
 
@@ -308,17 +299,17 @@ class _Engine:
             self._handles["tick"] = self._loop.call_later(pause, self._tick)
 
     def _judge(self, now: float) -> None:
-        self._history.append((now, self._answered, self._failed))
+        self._history.append((now, self.answered, self._failed))
         while len(self._history) > 1 and self._history[1][0] <= now - ERROR_SECONDS:
             self._history.popleft()
         since, answered, failed = self._history[0]
-        answered, failed = self._answered - answered, self._failed - failed
+        answered, failed = self.answered - answered, self._failed - failed
         if now - since >= ERROR_SECONDS and answered and failed > ERROR_SHARE * answered:
             self._halt(f"{failed} of {answered} requests failed within {ERROR_SECONDS:g} s")
 
     def _progress(self, now: float) -> Progress:
         seconds = sum(sample.seconds for sample in self._samples)
-        return Progress(now - self._start, self._answered, self._failed, seconds, len(self._open))
+        return Progress(now - self._start, self.answered, self._failed, seconds, len(self._open))
 
     def _halt(self, why: str) -> None:
         """Ends the run early of itself."""
@@ -359,13 +350,21 @@ class _Engine:
 
     def _conclude(self) -> None:
         if not self._over.done():
-            self._concluded = self._last if self._stopped else perf_counter()
+            now = perf_counter()
+            self._concluded = self._last if self._stopped else now
             self._unfinished = self._busy
-            self._spent = time.process_time() - self._spent
+            self._leave(now)
             self._over.set_result(None)
+
+    def _leave(self, now: float) -> None:
+        if self._entered is not None:
+            self._spent, self._entered = self._spare.leave(self, self._entered), None
+            if now - self._start > SHORTEST_SECONDS:
+                self._share = self._spent / (now - self._start)
 
     def close(self) -> None:
         """Ends everything that is still under way."""
+        self._leave(self._start)
         self._running = False
         for handle in self._handles.values():
             handle.cancel()
@@ -392,4 +391,5 @@ class _Engine:
             unfinished=self._unfinished,
             started_at=self._began,
             cpu_seconds=self._spent,
+            busy_share=self._share,
         )

@@ -12,6 +12,8 @@ from readiness.load.histogram import Histogram, merged
 
 LATE_MS, LATE_SHARE = 1.0, 0.10
 """A request that goes out later than both, the share being of a usual answer, is measured wrong by this machine."""
+BUSY_SHARE = 0.9
+"""The share of a processor above which the engine, not the server, may be what limits a run."""
 _PERCENTS = (50, 75, 90, 95, 99, 99.5)
 
 
@@ -42,22 +44,24 @@ class Kind(StrEnum):
         return self.value[0].isdigit()
 
 
-_HISTOGRAMS = ("_whole", "_parted", "_first", "lateness")
+_HISTOGRAMS = ("_whole", "_parted", "_first", "lateness", "service")
 
 
 class Sample:
     """Answers of one run, or of one window of it. Latency and time to first byte are those of the successes.
 
+    `service` is the latency of an open loop's successes without the wait for a free connection.
     `lateness` is how late the engine itself noticed that a request was due, whatever the server did. `skipped` counts
     the requests that were not sent because that was later than the plan tolerates.
     """
 
-    __slots__ = ("_first", "_parted", "_whole", "lateness", "others", "skipped")
+    __slots__ = ("_first", "_parted", "_whole", "lateness", "others", "service", "skipped")
 
     def __init__(self) -> None:
         self.skipped = 0
         self.others: Counter[Kind] = Counter()
         self.lateness = Histogram()
+        self.service = Histogram()
         # Nearly every answer comes in one piece, and its time to first byte is its latency: one histogram for both.
         self._whole = Histogram()
         self._parted, self._first = Histogram(), Histogram()
@@ -70,9 +74,11 @@ class Sample:
             self._parted.record(latency)
             self._first.record(first_byte)
 
-    def revoke(self, latency: float, first_byte: float) -> None:
+    def revoke(self, latency: float, first_byte: float, service: float | None = None) -> None:
         """Turns a success with these times into a malformed answer."""
         self.others[Kind.MALFORMED] += 1
+        if service is not None:
+            self.service.forget(service)
         if latency == first_byte:
             self._whole.forget(latency)
         else:
@@ -159,7 +165,8 @@ class Result:
         location, retry_after: these headers of the last answer that had them; whatever the server wrote.
         unfinished: requests that were sent and then left, because the run was stopped; they are counted nowhere else.
         started_at: when the first request was due, in Unix time.
-        cpu_seconds: processor time of the process meanwhile. An open loop spends much of it on waiting exactly.
+        cpu_seconds: processor time of the engine meanwhile, without what it spent on waiting for the next due time.
+        busy_share: the same as a share of the duration; of the busiest engine where there were several.
     """
 
     total: Sample
@@ -177,6 +184,7 @@ class Result:
     unfinished: int = 0
     started_at: float = 0.0
     cpu_seconds: float = 0.0
+    busy_share: float = 0.0
 
     @property
     def requests_per_second(self) -> float:
@@ -185,8 +193,18 @@ class Result:
 
     @property
     def late(self) -> bool:
-        """Whether this machine, not the server, was the bottleneck: the figures then say nothing of the server."""
-        return too_late(self.total.lateness.percentile(99), self.percentile(50))
+        """Whether this machine, not the server, was the bottleneck: the latency then says nothing of the server.
+
+        It sent too late, or had no time left to send: a queue that grows here must not be counted against the server,
+        so that lateness is compared with the service, which does not grow with it.
+        """
+        lateness = self.total.lateness.percentile(99)
+        return lateness is not None and (self.saturated or too_late(lateness, self.total.service.percentile(50)))
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the engine was busy all the time: more than it sent, one process cannot send."""
+        return self.busy_share > BUSY_SHARE
 
     def percentile(self, percent: float) -> float | None:
         """A percentile of the latency in milliseconds, or None without a success."""
@@ -202,6 +220,7 @@ class Result:
             "answers": self.total.answers,
             "errors": self.total.errors,
             "redirects": self.total.others[Kind.REDIRECT],
+            "service_ms": self.total.service.summary((50, 99)),
             "lateness_ms": self.total.lateness.summary((50, 99)),
             "late": self.late,
             "skipped": self.total.skipped,
@@ -213,6 +232,7 @@ class Result:
             "bytes_received": self.received,
             "duration_seconds": round(self.duration_seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
+            "busy_share": round(self.busy_share, 3),
             "stopped": self.stopped,
             "retry_after": self.retry_after,
             "unfinished": self.unfinished,
@@ -234,7 +254,7 @@ class Result:
 
 
 def too_late(lateness_p99: float | None, latency_p50: float | None) -> bool:
-    """Whether the engine's lateness blurs the latency: p99 above 1 ms and above a tenth of the median (both in ms)."""
+    """Whether lateness blurs the latency: p99 above 1 ms and above a tenth of the median (both in ms)."""
     if lateness_p99 is None or latency_p50 is None:
         return False
     return lateness_p99 > max(LATE_MS, LATE_SHARE * latency_p50)

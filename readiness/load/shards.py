@@ -199,4 +199,5 @@ def merge(results: Sequence[Result]) -> Result:
         unfinished=sum(result.unfinished for result in results),
         started_at=first,
         cpu_seconds=sum(result.cpu_seconds for result in results),
+        busy_share=max((result.busy_share for result in results), default=0.0),
     )

@@ -16,8 +16,6 @@ WINDOWS = 60
 FEWEST = 20
 """Requests that a window must hold for its p99 to mean anything."""
 APART_SECONDS = 0.05
-BUSY_SHARE = 0.9
-"""The share of a processor above which the engine, not the server, may be what limits a closed loop."""
 _BARS = "▁▂▃▄▅▆▇█"
 _EMPTY = "·"
 
@@ -86,6 +84,7 @@ def summary(plan: Plan, merged: Merged) -> str:
     times = {
         "latency": total.latency,
         "first byte": total.first_byte,
+        "service": total.service,
         "connect": result.connect,
         "TLS": result.tls,
         "lateness": total.lateness,
@@ -135,11 +134,13 @@ def _remarks(plan: Plan, merged: Merged) -> Iterable[str]:
     if result.unfinished:
         yield f"{_count(result.unfinished, 'request')} had been sent and had no answer when the run ended"
     if result.late:
-        late = _ms(total.lateness.percentile(99))
-        yield f"this machine was too slow: 1 in 100 requests went out more than {late} ms late,"
+        late = f"1 in 100 requests went out more than {_ms(total.lateness.percentile(99))} ms late"
+        yield f"this machine was too slow: {'it was busy all the time' if result.saturated else late},"
         yield "so the latency says more about it than about the server; send less, or use more processes"
-    if not plan.rate and result.cpu_seconds > BUSY_SHARE * result.duration_seconds * (merged.shards - len(merged.lost)):
-        yield "the engine used all the processor time it could get: more processes may get more out of the server"
+    elif result.saturated:
+        yield "the engine was busy all the time: more processes may get more out of the server"
+    elif _waited(total):
+        yield "most of the latency is the wait for a free connection, which service leaves out"
     if result.refused:
         yield f"{_count(result.refused, 'connection')} of {plan.connections:,} could not be opened"
     missing = plan.connections - result.connections - result.refused
@@ -153,6 +154,11 @@ def _remarks(plan: Plan, merged: Merged) -> Iterable[str]:
         yield f"the processes began {merged.apart:.2f} s apart"
     for each in merged.lost:
         yield f"{each}; its share is missing from these figures"
+
+
+def _waited(total: Sample) -> bool:
+    latency, service = total.percentile(50), total.service.percentile(50)
+    return latency is not None and service is not None and latency > 2 * service + 1
 
 
 def printable(text: str) -> str:

@@ -204,4 +204,8 @@ def _reason(error: httpx.HTTPError) -> str:
         return f"could not connect ({text})"
     if isinstance(error, httpx.TimeoutException):
         return "timed out"
-    return text
+    return _QUOTED.sub("…", text)[:200]
+
+
+# What the protocol's parser quotes of an answer, and of a header that cannot be sent.
+_QUOTED = re.compile(r"(bytearray\()?b(['\"]).*", re.DOTALL)

@@ -212,7 +212,7 @@ class _Course:
         return wrong
 
     def _wrong(self, step: LoadStep) -> str:
-        if step.skipped > MOST_SKIPPED * (step.requests + step.skipped):
+        if step.saturated or step.skipped > MOST_SKIPPED * (step.requests + step.skipped):
             return "late"
         refusals = step.answers.get("429", 0) + step.answers.get("4xx", 0)
         if step.retry_after or refusals > MOST_ERRORS * step.requests:
@@ -269,7 +269,7 @@ class _Course:
             step = await self._generator.step(rate, seconds, connections, self._patience, warm=warm)
         except TimeoutError:
             return None
-        late = step.skipped > MOST_SKIPPED * (step.requests + step.skipped)
+        late = step.saturated or step.skipped > MOST_SKIPPED * (step.requests + step.skipped)
         return absent(_late(step)) if late else step
 
 
@@ -290,6 +290,8 @@ def _planned(rates: Sequence[float], length: Callable[[float], float]) -> float:
 
 def _late(step: LoadStep) -> str:
     due = step.requests + step.skipped
+    if step.saturated:
+        return f"this machine had no time left at {step.rate:,.0f}/s: what it could not send says nothing of the service"
     return f"this machine could not send {step.rate:,.0f}/s on time: {step.skipped} of {due} requests were too late"
 
 

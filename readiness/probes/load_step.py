@@ -139,6 +139,7 @@ def _step(results: Sequence[Result], rate: float, seconds: float, connections: i
         wanted=connections,
         answers=ends,
         skipped=total.skipped,
+        saturated=any(result.saturated for result in results),
         timing=timing([total], f"no successful answer at {rate:,.0f}/s ({counted})"),
         lateness_ms=known(total.lateness.percentile(99), "nothing was due"),
         retry_after=next((printable(each) for result in results if (each := result.retry_after) is not None), ""),

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from readiness.api import Context, MongoDBSettings, ProbeError, absent, probe
 from readiness.facts.base import Absent
-from readiness.facts.mongodb import MongoFacts, MongoMember, NotFollowed, Platform, Topology
+from readiness.facts.mongodb import Hello, MongoFacts, MongoMember, NotFollowed, Platform, Topology
 from readiness.facts.mongodb_server import Counters
 from readiness.probes._accounts import mongodb_account
 from readiness.probes.mongodb_member import Gate, Visit
@@ -162,7 +162,7 @@ def _none(visits: Iterable[Visit]) -> str:
 
 def _facts(found: Target, visits: list[Visit], not_followed: dict[str, str]) -> MongoFacts:
     members = tuple(visit.member() for visit in visits)
-    primary = next((m.address for m in members if m.answers and m.hello.__dict__["writable"] is True), None)
+    primary = next((m.address for m in members if m.answers and _writable(m)), None)
     topology = _topology(visits)
     return MongoFacts(
         now=dt.datetime.now(dt.UTC),
@@ -173,6 +173,11 @@ def _facts(found: Target, visits: list[Visit], not_followed: dict[str, str]) -> 
         primary=primary or absent("no member is primary"),
         operation_ms=operation_ms([m.activity for m in members if m.readable and _counted(m)]),
     )
+
+
+def _writable(member: MongoMember) -> bool:
+    hello = member.__dict__["hello"]  # may be unreadable
+    return isinstance(hello, Hello) and hello.__dict__["writable"] is True
 
 
 def _topology(visits: Iterable[Visit]) -> Topology:

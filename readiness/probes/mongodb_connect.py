@@ -45,6 +45,10 @@ READABLE: Mapping[tuple[str, str], Mapping[str, int]] = {
 _PROFILER_SETTINGS = frozenset({"slowms", "sampleRate", "filter"})
 
 
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError)
+"""What the decoder raises for bytes that are no document, besides its own errors."""
+
+
 class Forbidden(BaseException):
     """A command off the list. Not an Exception: the driver would print one raised by a listener, and send on."""
 
@@ -96,6 +100,7 @@ class Session:
             Gone: the member does not answer any more.
         """
         from bson import decode
+        from bson.errors import BSONError
         from bson.raw_bson import RawBSONDocument
         from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure, PyMongoError
 
@@ -124,7 +129,7 @@ class Session:
             return absent(f"{name} failed: the member is neither primary nor secondary")
         except ConnectionFailure:
             raise Gone(f"the connection was lost at {name}") from None
-        except (PyMongoError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (PyMongoError, BSONError, *UNREADABLE) as error:
             return absent(f"the answer to {name} is unreadable ({type(error).__name__})")
         self._greeted = True
         return answer

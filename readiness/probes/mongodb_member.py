@@ -133,6 +133,8 @@ class Visit:
         if isinstance(hello, Absent):
             self.reason, self.rejected = hello.reason, hello.reason == REJECTED
             hello = await self._greet_anonymously() if self.rejected else {}
+        elif not hello:
+            self.reason = "its greeting is empty"
         self.hello = hello
         if hello:
             self._found["hello"] = hello

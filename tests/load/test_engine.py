@@ -176,6 +176,7 @@ def test_lateness_is_the_engines_own_not_the_servers() -> None:
 
     result, _ = against(handler, rate=20, duration=1, connections=2)
     assert result.percentile(99) > 900, "the queue for two slow connections belongs to the latency"
+    assert 250 < result.total.service.percentile(50) < result.percentile(50), "but not to the service"
     assert result.total.lateness.percentile(50) < 50
 
 
@@ -210,8 +211,8 @@ def test_first_byte_is_apart_from_the_end() -> None:
         peer.send(OK[-1:])
 
     result, _ = against(handler, rate=20, duration=0.5, connections=10)
-    assert result.total.first_byte.percentile(50) < 50
-    assert result.percentile(50) == pytest.approx(100, rel=0.3)
+    assert result.percentile(50) > 95
+    assert result.percentile(50) - result.total.first_byte.percentile(50) > 80
 
 
 # Limits.
@@ -453,12 +454,13 @@ GOOD = {
 def test_unusual_but_good_answers(name: str) -> None:
     result, seen = against(GOOD[name], rate=20, duration=0.3, connections=3, timeout=2)
     assert (result.total.successes, seen.requests) == (6, 6), result.to_json()
+    assert result.total.service.count == result.total.latency.count
 
 
 def test_surplus_takes_its_success_back() -> None:
     result, _ = against(_answers(OK, b"x" * 10), rate=10, duration=0.45, connections=1)
     assert result.total.errors == {"malformed": 5}
-    assert result.total.latency.count == result.total.first_byte.count == 0
+    assert result.total.latency.count == result.total.first_byte.count == result.total.service.count == 0
 
 
 LIKE_OTHERS = {
@@ -482,7 +484,9 @@ def test_answers_that_resemble_the_one_before(name: str) -> None:
     async def handler(peer: Peer) -> None:
         await (special if peer.number % 2 else fine)(peer)
 
-    result, _ = against(handler, rate=40, duration=0.3, connections=1, timeout=0.2)
+    # Whoever waits for an answer that never comes must not keep the others waiting.
+    connections, timeout = (12, 0.5) if "timeout" in expected else (1, 10)
+    result, _ = against(handler, rate=40, duration=0.3, connections=connections, timeout=timeout)
     assert result.total.answers == expected
     assert result.total.latency.count == expected["2xx"]
 

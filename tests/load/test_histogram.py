@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readiness.load import Histogram
@@ -14,6 +14,7 @@ TIMES = st.lists(st.integers(1, 3_000_000_000), min_size=1, max_size=50)
 
 
 @given(TIMES, st.floats(0.1, 100))
+@settings(deadline=None)
 def test_percentiles_are_those_of_hdrhistogram(micros: list[int], percent: float) -> None:
     ours, theirs = Histogram(), HdrHistogram(1, HIGHEST_US, DIGITS)
     for value in micros:
@@ -26,6 +27,7 @@ def test_percentiles_are_those_of_hdrhistogram(micros: list[int], percent: float
 
 
 @given(TIMES, TIMES)
+@settings(deadline=None)
 def test_merging_loses_nothing(left: list[int], right: list[int]) -> None:
     parts, whole = (Histogram(), Histogram()), Histogram()
     for part, values in zip(parts, (left, right), strict=True):
@@ -38,6 +40,7 @@ def test_merging_loses_nothing(left: list[int], right: list[int]) -> None:
 
 
 @given(st.integers(0, HIGHEST_US))
+@settings(deadline=None)
 def test_buckets_are_the_lower_edges_of_hdrhistogram(value: int) -> None:
     seconds = (value + 0.5) / 1e6
     assert bucket(seconds) == HdrHistogram(1, HIGHEST_US, DIGITS).get_lowest_equivalent_value(int(seconds * 1e6))

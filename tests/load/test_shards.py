@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readiness.load import (
+    Histogram,
     Kind,
     LoadError,
     Merged,
@@ -100,6 +101,7 @@ def _result(times: list[tuple[float, float]], kinds: list[Kind], began: float = 
     for index, (latency, share) in enumerate(times):
         samples[index % 2].succeed(latency, latency * share if share > 0.5 else latency)
         samples[index % 2].lateness.record(latency / 100)
+        samples[index % 2].service.record(latency / 2)
     samples[0].others.update(kinds)
     samples[1].skipped = 3
     whole = merge([]).total
@@ -298,14 +300,14 @@ def test_run_shard_alone(server: Counting) -> None:
 
 
 def test_remarks_on_what_the_figures_do_not_say() -> None:
-    result = replace(
-        _result([(0.1, 1.0)] * 4, [Kind.REDIRECT]), location="/\x1b[31m", closed=1, refused=2, cpu_seconds=3
-    )
+    result = replace(_result([(0.1, 1.0)] * 4, [Kind.REDIRECT]), location="/\x1b[31m", closed=1, refused=2)
     merged = Merged(result, 2, apart=0.2)
     written = text.summary(Plan(URL, rate=0, connections=10), merged)
-    assert "the engine used all the processor time" not in written
-    assert "the engine used all" in text.summary(Plan(URL, rate=0), replace(merged, shards=1))
-    assert "the engine used all" not in text.summary(Plan(URL, rate=9), replace(merged, shards=1))
+    assert "busy all the time" not in written
+    busy = replace(merged, result=replace(result, busy_share=0.95))
+    assert "this machine was too slow: it was busy all the time" in text.summary(Plan(URL), busy)
+    result.total.lateness = Histogram()
+    assert "the engine was busy all the time: more processes" in text.summary(Plan(URL, rate=0), busy)
     assert "redirects are not followed; the last one led to /[31m" in written
     assert "the server closed the connection after 1 answer" in written
     assert "2 connections of 10 could not be opened" in written

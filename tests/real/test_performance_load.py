@@ -245,7 +245,7 @@ def test_only_with_permission_and_after_the_light_load(service: str) -> None:
     finding = call(REGISTRY.checks["performance.throughput.capacity"], collected, without, {})
     assert (finding.status, finding.message) == (
         Status.UNTESTED,
-        "needs http.url and load.allow in the configuration",
+        "needs load.allow in the configuration",
     )
     collected = collect(planned, settings, lambda *_: None).collected
     assert collected[LoadFacts].outcome is Outcome.COLLECTED, collected[LoadFacts].reason
