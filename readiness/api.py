@@ -1,6 +1,6 @@
 """What authors of checks and probes import, and nothing else."""
 
-from readiness.errors import ProbeError
+from readiness.errors import FactMissing, ProbeError
 from readiness.facts.base import ABSENT, Fact, Facts, absent, maybe
 from readiness.model import Finding, Status
 from readiness.settings import (
@@ -26,6 +26,7 @@ __all__ = [
     "Context",
     "Expectations",
     "Fact",
+    "FactMissing",
     "Facts",
     "Finding",
     "HttpSettings",

@@ -15,6 +15,7 @@ from readiness.commands.common import EXIT_CODES, OptionalValues
 from readiness.commands.demo import demo
 from readiness.commands.diff import diff
 from readiness.commands.doctor import doctor
+from readiness.commands.fleet import FLEET_EXIT_CODES, fleet
 from readiness.commands.history import history
 from readiness.commands.init import init
 from readiness.commands.load import LOAD_EXIT_CODES, load
@@ -53,6 +54,7 @@ app.command(epilog=EXIT_CODES, cls=OptionalValues)(audit)
 app.command(epilog=EXIT_CODES)(demo)
 app.command()(init)
 app.command()(doctor)
+app.command(epilog=FLEET_EXIT_CODES)(fleet)
 app.command(epilog=LOAD_EXIT_CODES)(load)
 app.command()(report)
 app.command(cls=OptionalValues)(diff)

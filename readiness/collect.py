@@ -38,25 +38,20 @@ _IMPORTING = threading.Lock()
 class _Turns:
     """Probes measure times in threads of one interpreter: a long turn of one would show in the figures of another.
 
-    Several audits may collect in one process, so the first shortens the turns and the last restores them.
+    Turns are short while one audit collects. Several in one process have so many threads that short turns cost more
+    than the work that is done in them, and all are later for it.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users, self._usual = 0, 0.0
+        self._usual = sys.getswitchinterval()
+        self._audits = 0
 
-    def shorten(self) -> None:
+    def change(self, audits: int) -> None:
+        """So many audits more are collecting."""
         with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._usual = sys.getswitchinterval()
-                sys.setswitchinterval(_TURN_SECONDS)
-
-    def restore(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if not self._users:
-                sys.setswitchinterval(self._usual)
+            self._audits += audits
+            sys.setswitchinterval(_TURN_SECONDS if self._audits == 1 else self._usual)
 
 
 _turns = _Turns()
@@ -104,7 +99,7 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
     tasks = {facts: _Task(spec, settings, context, futures) for facts, spec in configured.items()}
     interrupted = False
     patience = min(_PATIENCE_SECONDS, settings.limits.audit_seconds / 10)
-    _turns.shorten()
+    _turns.change(+1)
     try:
         for facts, task in tasks.items():
             progress(facts.__name__, None)
@@ -117,7 +112,7 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        _turns.restore()
+        _turns.change(-1)
     for task in tasks.values():
         task.cancel()
     wait(futures.values(), patience)

@@ -138,7 +138,8 @@ class _Walker:
             return _VARIABLE.sub(lambda match: self._variable(match, node, location), node.value)
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        # Its constructors raise whatever comes of a tag that does not suit its value.
+        except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError, ArithmeticError, RecursionError):
             kind = node.tag.rpartition(":")[2] if node.tag.startswith("tag:yaml.org,2002:") else "a tag of its own"
             hint = "" if kind != "a tag of its own" else "put a value that begins with ! into quotes"
             raise ConfigError(f"cannot read this value ({kind})", place=self.at(node), hint=hint) from None
@@ -210,7 +211,7 @@ def validate_offline(source: Source, registry: Registry) -> None:
     try:
         settings = model.model_validate(source.data)
     except ValidationError as error:
-        if not all(source.open(entry["loc"]) for entry in error.errors(include_url=False, include_input=False)):
+        if not all(_open(entry, source) for entry in error.errors(include_url=False, include_input=False)):
             raise _explain(error, model, source) from None
         settings = Settings.model_construct(checks=source.data.get("checks", {}))
     parameters(settings, registry, source)
@@ -264,7 +265,7 @@ def _explain(error: ValidationError, model: type[BaseModel], source: Source) -> 
         (
             entry
             for entry in error.errors(include_url=False, include_input=False, include_context=False)
-            if not source.open(entry["loc"])
+            if not _open(entry, source)
         ),
         key=lambda entry: entry["type"] != "extra_forbidden",
     )
@@ -303,6 +304,14 @@ def _texts_at(data: Any, location: Location) -> list[str]:
         except (KeyError, IndexError, TypeError):
             break
     return [data] if isinstance(data, str) else []
+
+
+def _open(entry: Mapping[str, Any], source: Source) -> bool:
+    """Whether an error may be owed to an unset variable: it is about its value, or about several values together."""
+    location = entry["loc"]
+    if any(location[: len(each)] == each for each in source.unset):
+        return True
+    return entry["type"] == "value_error" and source.open(location)
 
 
 def _first(error: ValidationError) -> Any:

@@ -72,6 +72,11 @@ class Discovery:
         return exposed.path if exposed is not None and exposed.state == "parsed" else None
 
     @property
+    def closed(self) -> bool:
+        """Whether even unknown paths ask for a credential."""
+        return bool(self.survey.unknown) and all(each.status in (401, 403) for each in self.survey.unknown)
+
+    @property
     def endpoints(self) -> list[str]:
         """Documented GETs that answered without a credential."""
         own = {self.metrics, *(each.path for each in self.health)}
@@ -160,6 +165,8 @@ def summary(found: Discovery) -> Iterator[tuple[str, str]]:
         yield "OpenAPI", f"{openapi.path}, {openapi.operations} operations: {counts}"
     if named := _dependencies(found):
         yield "uses", named
+    if found.closed:
+        yield "closed", "every path asks for a credential: name one under http.headers"
     if found.survey.moved:
         yield "redirects", f"to {found.survey.moved}; audit that one if it is what users see"
 
@@ -239,7 +246,8 @@ def _http(found: Discovery) -> str:
     if found.stack:
         names = ", ".join(name for name in found.stack if name not in ("mongosh", "redis-cli"))
         lines.append(f"  #stack: [{names}]  # fixes are written for these; recognised otherwise")
-    lines.append('  #headers: {Authorization: "Bearer ${API_TOKEN}"}  # sent to this origin only')
+    closed = "; every path asks for a credential: set this" if found.closed else ""
+    lines.append('  #headers: {Authorization: "Bearer ${API_TOKEN}"}  # sent to this origin only' + closed)
     lines += _reported(found)
     lines += _documented(found)
     return "\n".join(lines) + "\n"

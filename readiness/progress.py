@@ -21,6 +21,7 @@ MARKS: Mapping[Outcome, str] = {Outcome.COLLECTED: "✓", Outcome.FAILED: "✗",
 _ASCII: Mapping[Outcome, str] = {Outcome.COLLECTED: "ok", Outcome.FAILED: "FAILED", Outcome.INTERRUPTED: "stopped"}
 SYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("http", "tls", "delivery", "service", "hardening", "robustness", "latency", "load"), "Service"),
+    "survey": "Service",
     **dict.fromkeys(("mongo", "clientoptions"), "MongoDB"),
     **dict.fromkeys(("redis", "cacheclient", "cacheuse", "cachefallback"), "Redis"),
     "prometheus": "Prometheus",

@@ -127,7 +127,7 @@ def {name}({parameter}: {facts}, *, good: float = {good}, bad: float = {bad}) ->
 '''
 
 _TEST = '''\
-"""Runs the fixtures of the checks in the folder above: `pytest {folder}`. One file serves all of them."""
+"""Runs the fixtures of the checks in the folder above, with pytest. One file serves all of them."""
 
 from pathlib import Path
 
@@ -140,7 +140,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 REGISTRY = load([CHECKS])
 
 
-@pytest.mark.parametrize("path", cases(FIXTURES), ids=lambda path: f"{{path.parent.name}}/{{path.stem}}")
+@pytest.mark.parametrize("path", cases(FIXTURES), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_fixture(path: Path) -> None:
     verify_fixture(path, REGISTRY)
 
@@ -172,7 +172,7 @@ def scaffold(id: str, folder: Path) -> list[Path]:
         files[fixtures / f"{status}.json"] = json.dumps(case, indent=2) + "\n"
     test = folder / TESTS / TEST_FILE
     if not test.exists():
-        files[test] = _TEST.format(folder=folder)
+        files[test] = _TEST
     for path, text in files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,13 @@ import base64
 import binascii
 import dataclasses
 import html
-import json
+import html.entities
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import EnumMeta
 from functools import cache
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import BaseModel, SecretStr
 
@@ -23,6 +23,10 @@ SHORTEST = 4  # anything shorter would mask ordinary words
 _CUT = "…"
 _LEAST_REST = 6
 """How much of a secret's beginning is masked at the end of a text, where something may have cut it off."""
+_LEAST_PART = 10
+"""How much of it is masked anywhere, if it is not all letters: words may begin like it."""
+_LEAST_WORD = 10
+"""How much of it is masked at the end of a text even so."""
 
 _SECRET_NAME = re.compile(
     r"pass(wor[dt]|wd|phrase|$)|pwd|secret|token|credential|api.?key|signature|^(key|sig|auth)$", re.I
@@ -39,46 +43,32 @@ _LOGIN_IN_URL = re.compile(r"(://[^\s/?#@:]*:)[^\s]*@")
 
 
 class Scrubber:
-    """Replaces every known secret with a mask: raw, as URLs, JSON, HTML or Python write it, inside base64, or cut off.
+    """Replaces every known secret with a mask: as URLs, JSON, HTML or Python write it, inside base64, or cut off.
 
     A word of the report's own vocabulary, such as `pass`, is no secret: masked, there would be no report.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         ordinary = _vocabulary()
-        known = {secret for secret in secrets if len(secret) >= SHORTEST and secret not in ordinary}
-        forms = {form for secret in known for form in _forms(secret) if len(form) >= SHORTEST and form not in ordinary}
+        forms = {form for secret in secrets if secret not in ordinary for form in _forms(secret)}
         # Longest first, so that a secret inside another one leaves no remainder.
-        self._forms = sorted(forms, key=len, reverse=True)
+        known = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
+        self._patterns = [_Pattern(form) for form in known]
 
     def text(self, value: str) -> str:
-        for form in self._forms:
-            if form in value:
-                value = value.replace(form, MASK)
-        return self._without_beginnings(value)
-
-    def _without_beginnings(self, value: str) -> str:
-        """Masks what a limit of length left of a secret: its beginning, before an ellipsis or the end."""
-        pieces = value.split(_CUT)
-        last = len(pieces) - 1
-        for n, piece in enumerate(pieces):
-            least = SHORTEST if n < last else _LEAST_REST
-            for form in self._forms:
-                # Of those that could match, the first letters are the rarest to occur.
-                at = piece.find(form[:least], max(0, len(piece) - len(form) + 1))
-                while at >= 0 and not form.startswith(piece[at:]):
-                    at = piece.find(form[:least], at + 1)
-                if at >= 0:
-                    piece = piece[:at] + MASK
-            pieces[n] = piece
-        return _CUT.join(pieces)
+        for pattern in self._patterns:
+            value = pattern.whole.sub(MASK, value)
+        # Last, for what one secret begins with may be a part of another one, or of another form of itself.
+        for pattern in self._patterns:
+            value = pattern.without_rests(value)
+        return value
 
     def data(self, value: Any) -> Any:
         """The same through mappings, lists and tuples; keys too."""
         everything = "\n".join(_texts(value))
         narrowed = Scrubber(())
         # Mostly none of them occurs, and then there is no need to look for each of them in each text.
-        narrowed._forms = [form for form in self._forms if form[:SHORTEST] in everything]
+        narrowed._patterns = [pattern for pattern in self._patterns if pattern.may_be_in(everything)]
         return narrowed._data(value)
 
     def _data(self, value: Any) -> Any:
@@ -89,6 +79,82 @@ class Scrubber:
         if isinstance(value, (list, tuple)):
             return [self._data(item) for item in value]
         return value
+
+
+class _Pattern:
+    """One secret, of which each character may be encoded, any number of times over: an error may quote JSON that quotes
+    a header. What a limit of length left of it counts too, which is its beginning."""
+
+    def __init__(self, secret: str) -> None:
+        parts = [_encoded(part) for part in re.findall(r"\\+|\s+|.", secret, re.DOTALL)]
+        self._start = re.compile("".join(parts[:SHORTEST]))
+        self._rest = [_compiled(part) for part in parts[SHORTEST:]]
+        self.whole = re.compile("".join(parts))
+
+    def may_be_in(self, text: str) -> bool:
+        return self._start.search(text) is not None
+
+    def without_rests(self, text: str) -> str:
+        at = 0
+        while found := self._start.search(text, at):
+            at, end = found.end(), found.end()
+            matched = SHORTEST
+            for part in self._rest:
+                if not (more := part.match(text, end)):
+                    break
+                end, matched = more.end(), matched + 1
+            half = _HALF.match(text, end)  # of an encoded character
+            end = half.end() if half else end
+            if _is_rest(found[0] + text[found.end() : end], text[end : end + 1], matched):
+                text = text[: found.start()] + MASK + text[end:]
+                at = found.start() + len(MASK)
+        return text
+
+
+_HALF = re.compile(r"(%[0-9A-Fa-f]?|\\+([ux][0-9A-Fa-f]{0,3})?|&[#A-Za-z0-9]{0,6})(?=…|\Z)")
+
+
+def _is_rest(text: str, following: str, matched: int) -> bool:
+    """Whether the beginning of a secret is what something left of it, rather than a word that begins alike."""
+    if following == _CUT:
+        return True
+    if text.isalpha():
+        return not following and matched >= _LEAST_WORD
+    return matched >= (_LEAST_PART if following else _LEAST_REST)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+@cache
+def _encoded(part: str) -> str:
+    """A pattern for one character of a secret, or a run of backslashes or white space, however it is encoded."""
+    character = part[0]
+    if character.isascii() and character.isalnum():
+        return character
+    if character == "\\":
+        return r"(?:\\|%(?:25)*(?i:5c)|&(?:amp;)*#(?:92|(?i:x5c));)+"
+    if character.isspace():
+        return r"(?:%(?:25)*(?i:20|0[9a-d]|a0)|\+|\s|\\+u00(?i:20|0[9a-d]|a0)|\\+[nrt])+"
+    raw = character.encode("utf-8", "surrogatepass")
+    units = character.encode("utf-16-be", "surrogatepass")
+    ways = [
+        "%(?:25)*(?i:" + "%(?:25)*".join(f"{byte:02x}" for byte in raw) + ")",
+        "".join(rf"\\+u(?i:{units[n]:02x}{units[n + 1]:02x})" for n in range(0, len(units), 2)),
+        "".join(rf"\\+x(?i:{byte:02x})" for byte in raw),
+        rf"\\+[xuU]0*(?i:{ord(character):02x})",
+        rf"&(?:amp;)*(?:{'|'.join(_entities(character))});",
+        rf"\\*{re.escape(character)}",
+    ]
+    return f"(?:{'|'.join(ways)})"
+
+
+def _entities(character: str) -> list[str]:
+    code = ord(character)
+    named = [name[:-1] for name, text in html.entities.html5.items() if text == character and name.endswith(";")]
+    return [f"#0*{code}", f"#[xX]0*(?i:{code:x})", *map(re.escape, named)]
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -201,36 +267,14 @@ def _of_header(text: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How drivers, servers and formats write a secret."""
+    """The secret, as it looks when its bytes are read as what they are not, and inside of what is base64 or hex."""
     raw = secret.encode("utf-8", "surrogatepass")
     yield secret
-    yield re.sub(r"\s+", " ", secret)
-    for encoded in (quote(raw, safe=""), quote(raw), quote_plus(raw), quote(raw, safe="!*'()~"), _all_percent(raw)):
-        yield encoded
-        yield re.sub("%..", lambda match: match[0].lower(), encoded)
-    escaped = html.escape(secret)
-    yield escaped
-    yield escaped.replace("&#x27;", "&#39;")
-    yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
-    yield html.escape(secret, quote=False)
-    for text in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
-        yield text
-        yield text.replace("/", "\\/")
-        for character in "<>&'+":  # as Go, .NET and Rails do
-            text = text.replace(character, f"\\u{ord(character):04x}")
-        yield text
-        yield re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda match: match[0].upper(), text)
-    yield repr(secret)[1:-1]
-    yield repr(raw)[2:-1]
     yield raw.decode("latin-1")  # header bytes are read so
     yield secret.encode("latin-1", "replace").decode("utf-8", "replace")
     if len(raw) >= 8:
         yield from _base64(raw)
         yield raw.hex()
-
-
-def _all_percent(raw: bytes) -> str:
-    return "".join(f"%{byte:02X}" for byte in raw)
 
 
 def _base64(raw: bytes) -> Iterator[str]:

@@ -80,6 +80,12 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _scheduler(value: str) -> str:
+    if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/@]+:[0-9]{1,5}", value):
+        raise ValueError("expected the address of a Dask scheduler, such as tcp://HOST:8786")
+    return value
+
+
 def _namespace(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
         raise ValueError("expected the name of a namespace: lower-case letters, digits and hyphens")
@@ -107,6 +113,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 LabelSelector = Annotated[str, AfterValidator(_label_selector)]
 Namespace = Annotated[str, AfterValidator(_namespace)]
+SchedulerAddress = Annotated[str, AfterValidator(_scheduler)]
 ServicePath = Annotated[str, AfterValidator(_path)]
 PathOrUrl = Annotated[str, AfterValidator(_path_or_url)]
 MongoURI = Annotated[SecretStr, _server("mongodb", "mongodb+srv", many=True)]
@@ -190,6 +197,10 @@ class LoadSettings(Section):
     rate: Positive = Field(default=50, description="requests a second that become due at most")
     duration: Positive = Field(default=10, description="seconds that all of it takes at most")
     connections: Annotated[int, Field(gt=0, le=65_000)] = Field(default=50, description="open at the same time at most")
+    dask: SchedulerAddress | None = Field(
+        default=None, description="a Dask scheduler whose workers share all of it, instead of this machine; --dask"
+    )
+    region: str | None = Field(default=None, min_length=1, description="only workers that have this resource")
 
 
 FollowAnnounced = Literal["same-network", "listed", "never"]

@@ -16,7 +16,7 @@ class Trust:
         self._made: dict[Path | None, ssl.SSLContext] = {}
 
     def context(self, ca_file: Path | None, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """The context for a CA file, or for the system's store; `make` is called, and may raise, where there is none."""
+        """The context for a CA file, or the system's store; `make`, which may raise, is called where there is none."""
         with self._lock:
             if ca_file not in self._made:
                 self._made[ca_file] = make()

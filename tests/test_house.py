@@ -18,8 +18,8 @@ import readiness.api
 ROOT = Path(__file__).parent.parent
 # A room may import those before it and itself, never one after it.
 ROOMS = (
-    ("errors", "change", "model", "facts", "headers", "load"),
-    ("settings", "window", "budget", "trust"),
+    ("errors", "change", "model", "facts", "headers", "load", "sealed"),
+    ("settings", "window", "budget", "trust", "cluster"),
     ("spec", "verdict"),
     ("api",),
     ("probes",),
@@ -31,7 +31,7 @@ ROOMS = (
     ("report", "progress", "history"),
     ("audit", "descriptions"),
     ("schema",),
-    ("doctor", "init", "scaffold", "testing"),
+    ("doctor", "fleet", "init", "scaffold", "testing"),
     ("demo",),
     ("commands",),
     ("cli", "__main__"),

@@ -70,6 +70,9 @@ def audit(
     facts: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge saved facts; contacts nothing.")] = None,
     timeout: Annotated[float | None, typer.Option(metavar="S", help="Seconds for the whole audit (120).")] = None,
     load: Annotated[bool, typer.Option("--load", help="Permit the checks that send load.")] = False,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send it from the workers of this Dask scheduler.")
+    ] = None,
     template_dir: TemplateDir = None,
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Ignore attestations: what is only declared is not tested.")
@@ -101,6 +104,7 @@ def audit(
         source.set("gate.min_coverage", min_coverage, "--min-coverage")
         source.set("limits.audit_seconds", timeout, "--timeout")
         source.set("load.allow", load or None, "--load")
+        source.set("load.dask", dask, "--dask")
         source.set("attestations.measured_only", measured_only or None, "--measured-only")
         for pair in component:
             name, _, value = pair.partition("=")

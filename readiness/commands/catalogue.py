@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard, source_of
+from readiness.commands.common import Guard, reader_may_leave, source_of
 from readiness.commands.completion import check_ids
 
 
@@ -33,8 +33,10 @@ def checks(
             raise ConfigError(f"no check matches {glob!r}", hint=configuration.nearest(glob, registry.checks))
         found.sort(key=lambda spec: spec.id)
         if not sys.stdout.isatty():  # one line a check, for grep and cut
-            for spec in found:
-                typer.echo(f"{spec.id}\t{spec.severity}\t{spec.title}")
+            with reader_may_leave():
+                for spec in found:
+                    typer.echo(f"{spec.id}\t{spec.severity}\t{spec.title}")
+                sys.stdout.flush()
             return
         table = Table("id", "severity", "title", box=None, pad_edge=False)
         for spec in found:

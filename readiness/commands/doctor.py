@@ -16,6 +16,7 @@ from readiness.commands.common import (
     Redis,
     Url,
     Verbose,
+    reader_may_leave,
     systems,
 )
 
@@ -45,13 +46,14 @@ def doctor(
         def say(text: str) -> None:
             typer.echo(fit(text, sys.stdout))
 
-        say(", ".join(diagnosis.tools))
-        for name, system in sorted(diagnosis.systems.items()):
-            detail = system.reason or (f"needs {system.needs}" if system.needs else f"{system.seconds:.1f} s")
-            detail += f"  {diagnosis.servers[name]}" if name in diagnosis.servers else ""
-            say(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
-        for right, ids in diagnosis.lacking.items():
-            say(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
-        for name, account in diagnosis.accounts.items():
-            say(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
+        with reader_may_leave():
+            say(", ".join(diagnosis.tools))
+            for name, system in sorted(diagnosis.systems.items()):
+                detail = system.reason or (f"needs {system.needs}" if system.needs else f"{system.seconds:.1f} s")
+                detail += f"  {diagnosis.servers[name]}" if name in diagnosis.servers else ""
+                say(f"{name.removesuffix('Facts'):<16} {system.outcome.value.replace('_', ' '):<15} {detail}")
+            for right, ids in diagnosis.lacking.items():
+                say(f"\nwithout {right}, {len(ids)} checks cannot be judged: {', '.join(ids)}")
+            for name, account in diagnosis.accounts.items():
+                say(f"\nthe least rights for {name.removesuffix('Facts')}:\n{account}")
         raise typer.Exit(ExitCode.OK if diagnosis.healthy else ExitCode.INCOMPLETE)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard, Quiet, say
+from readiness.commands.common import Guard, say
 
 
 def init(
@@ -21,7 +21,7 @@ def init(
         Path | None, typer.Option(metavar="FILE", help="Certificates to trust besides those of the system, as PEM.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Do not say what is being done.")] = False,
 ) -> None:
     """Writes a first readiness.yaml, with comments: what a look at the service shows, and what else there is.
 

@@ -16,7 +16,8 @@ from readiness import __version__
 from readiness.commands.common import Guard, NoColor, _undisturbed, fail, reader_may_leave, say, warn
 
 if TYPE_CHECKING:
-    from readiness.load import Merged, Plan, Progress
+    from readiness.cluster import Senders
+    from readiness.load import Merged, Plan, Processes, Progress
 
 LOAD_EXIT_CODES = """
 Exit codes:
@@ -47,7 +48,14 @@ def load(
     requests: Annotated[
         int | None, typer.Option("-n", "--requests", metavar="N", help="End after so many requests.")
     ] = None,
-    processes: Annotated[int, typer.Option(metavar="N", help="Share rate and connections among N processes.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(metavar="N", help="Share rate and connections among N processes (1).")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Share them among the workers, or N of them, of this Dask scheduler."),
+    ] = None,
+    region: Annotated[str | None, typer.Option(metavar="NAME", help="Only workers with this resource.")] = None,
     header: Annotated[
         list[str], typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="Sent with every request; repeatable.")
     ] = [],  # noqa: B006
@@ -70,17 +78,21 @@ def load(
     stalls is seen by every request that it keeps waiting.
     """
     with Guard(verbose):
+        from readiness.errors import ConfigError
         from readiness.gate import ExitCode
-        from readiness.load import LoadError, Processes, run_shards, split, text
+        from readiness.load import LoadError, run_shards, split, text
         from readiness.load.shards import INTERRUPTED
 
         path = _target(output)
         plan = _plan(url, rate, duration, connections, requests, header, method.upper(), timeout, ca_file, insecure)
-        shards = _checked("--processes", lambda: split(plan, processes))
-        say(text.headline(plan), quiet)
+        if region is not None and dask is None:
+            raise ConfigError("only the workers of a cluster have regions", place="--region", hint="add --dask ADDRESS")
         try:
-            with Processes(processes) as executor, _progress(plan, executor.progress, quiet, no_color) as look:
-                merged = run_shards(shards, executor, look=look)
+            with _senders(plan, processes, dask, region) as executor:
+                shards = _checked("--processes", lambda: split(plan, executor.parties))
+                say(text.headline(plan), quiet)
+                with _progress(plan, executor.progress, quiet, no_color) as look:
+                    merged = run_shards(shards, executor, look=look)
         except LoadError as error:
             fail(str(error), ExitCode.INCOMPLETE)
         _deliver(plan, merged, path, quiet)
@@ -89,6 +101,23 @@ def load(
         if merged.result.stopped == INTERRUPTED:
             raise typer.Exit(ExitCode.INTERRUPTED)
         raise typer.Exit(ExitCode.OK if merged.complete else ExitCode.INCOMPLETE)
+
+
+@contextmanager
+def _senders(plan: Plan, processes: int | None, dask: str | None, region: str | None) -> Iterator[Processes | Senders]:
+    """What sends: so many processes of this machine, or workers of a cluster."""
+    from readiness.load import Processes
+
+    if dask is None:
+        with Processes(1 if processes is None else processes) as executor:
+            yield executor
+        return
+    from readiness.cluster import Senders, connect
+
+    with connect(dask) as cluster:
+        cluster.demand([region])
+        with _checked("--processes", lambda: Senders(cluster, processes, region, plan.connections)) as senders:
+            yield senders
 
 
 def _target(output: str | None) -> Path | None:

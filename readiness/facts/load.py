@@ -16,6 +16,9 @@ Milliseconds = Annotated[float, Field(ge=0)]
 NOT_ERRORS = frozenset({"2xx", "3xx", "429"})
 """A redirect is no page but no error either, and a rate limit protects the service."""
 
+LATE = "this machine could not send"
+"""How the reason for a missing figure begins where the auditor's machine, and not the service, was too slow."""
+
 
 class Timing(Facts):
     """Times of successful answers. All are absent where there was none, or where this machine sent too many late."""

@@ -200,7 +200,11 @@ class _Reader:
                 deployment = self._deployment(entry)
             except ConfigError as error:
                 count += 1
-                unusable.append(ConfigError(f"deployment {entry.name!r}: {error.message}", place=error.place or entry.place, hint=error.hint))
+                unusable.append(
+                    ConfigError(
+                        f"deployment {entry.name!r}: {error.message}", place=error.place or entry.place, hint=error.hint
+                    )
+                )
                 del unusable[SHOWN:]
                 continue
             slug = _slug(entry.name, slugs)

@@ -35,7 +35,7 @@ class Processes(Executor):
     """
 
     def __init__(self, parties: int) -> None:
-        self._waiting_for = parties
+        self.parties = self._waiting_for = parties
         self._lock = threading.Lock()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []

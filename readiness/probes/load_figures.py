@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from readiness.api import absent
-from readiness.facts.load import Timing
+from readiness.facts.load import LATE, Timing
 
 if TYPE_CHECKING:
     from readiness.load import Sample
@@ -25,7 +25,7 @@ def timing(windows: Sequence[Sample], why: str) -> Timing:
     due = skipped + sum(window.requests for window in windows)
     figures: dict[str, Any] = {}
     if skipped > MOST_SKIPPED * due:
-        figures = dict.fromkeys(_FIGURES, absent(f"this machine could not send {skipped} of {due} requests on time"))
+        figures = dict.fromkeys(_FIGURES, absent(f"{LATE} {skipped} of {due} requests on time"))
     elif not some:
         figures = dict.fromkeys(_FIGURES, absent(why))
     else:

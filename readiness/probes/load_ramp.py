@@ -18,6 +18,7 @@ from readiness.api import Context, Expectations, HttpSettings, Limits, LoadSetti
 from readiness.facts.load import EndpointLatency, LatencyFacts, LoadFacts, LoadStep
 from readiness.probes.load import CONNECTIONS, RATE, UTILISATION, request_plan
 from readiness.probes.load_figures import MOST_SKIPPED
+from readiness.probes.load_remote import portable, senders
 from readiness.probes.load_step import LEAST_SECONDS, Generator
 
 if TYPE_CHECKING:  # the engine and its drivers are imported by the probe, when it runs
@@ -65,14 +66,18 @@ async def ramp(
     if not chosen:
         return LoadFacts(**facts, ended=absent(_NO_SUCCESS), **_nothing(_NO_SUCCESS))
     usual = max(maybe(lambda each=each: each.timing.mean_ms) or 0.0 for each in chosen) / 1000  # type: ignore[misc]
-    room = _open_files_left()
-    generator = Generator(
-        plans=_plans(request_plan(http, context), chosen),
-        connections=min(load.connections, room),
-        ends=time.monotonic() + load.duration,
-        tolerance=LATE_SHARE * max(expectations.response_time_ms / 1000, usual),
-    )
-    found = await _Course(generator, load, room, usual).run(expectations.concurrent_users)
+    remote = load.dask is not None
+    room = load.connections if remote else _open_files_left()
+    base = request_plan(http, context)
+    async with senders(load) as together:
+        generator = Generator(
+            plans=_plans(portable(base, http) if remote else base, chosen),
+            connections=min(load.connections, room),
+            ends=time.monotonic() + load.duration,
+            tolerance=LATE_SHARE * max(expectations.response_time_ms / 1000, usual),
+            together=together,
+        )
+        found = await _Course(generator, load, room, usual).run(expectations.concurrent_users)
     return LoadFacts(
         **facts,
         **found,
@@ -291,7 +296,7 @@ def _planned(rates: Sequence[float], length: Callable[[float], float]) -> float:
 def _late(step: LoadStep) -> str:
     due = step.requests + step.skipped
     if step.saturated:
-        return f"this machine had no time left at {step.rate:,.0f}/s: what it could not send says nothing of the service"
+        return f"this machine had no time left at {step.rate:,.0f}/s, which says nothing of the service"
     return f"this machine could not send {step.rate:,.0f}/s on time: {step.skipped} of {due} requests were too late"
 
 

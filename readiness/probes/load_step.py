@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,10 @@ from readiness.probes.load_figures import answers, known, printable, timing
 
 if TYPE_CHECKING:  # the engine and its drivers are imported by the probe, when it runs
     from readiness.load import Plan, Progress, Result
+    from readiness.load.child import Link
 
+Together = Callable[[Sequence["Plan"], float], Awaitable[tuple[list["Result"], int]]]
+"""Runs schedules at the same time: their results, and how many connections are open in the end."""
 LEAST_SECONDS = 0.5
 """Of a step, and to give up what is still under way before the end."""
 PAUSE_SECONDS = 0.02
@@ -24,8 +27,11 @@ PAUSE_SECONDS = 0.02
 class Generator:
     """Sends steps: every endpoint gets an equal share of the rate and of the connections."""
 
-    def __init__(self, plans: tuple[Plan, ...], connections: int, ends: float, tolerance: float) -> None:
+    def __init__(
+        self, plans: tuple[Plan, ...], connections: int, ends: float, tolerance: float, together: Together | None = None
+    ) -> None:
         self._plans = plans[:connections]
+        self._together = together or here
         self._ends = ends
         self.connections = connections
         self.tolerance = tolerance
@@ -58,7 +64,8 @@ class Generator:
             for share, plan in zip(shares, self._plans, strict=True)
         ]  # fmt: skip
         try:
-            results, still_open = await self._together(plans, rate)
+            async with asyncio.timeout(self.left):
+                results, still_open = await self._together(plans, rate)
         except LoadError as error:  # it can be reached: it was a moment ago
             await asyncio.sleep(PAUSE_SECONDS)
             return LoadStep(rate=rate, wanted=connections, answers={"connect": connections}, stopped=str(error))
@@ -70,56 +77,76 @@ class Generator:
         await asyncio.sleep(PAUSE_SECONDS)
         return step
 
-    async def _together(self, plans: Sequence[Plan], rate: float) -> tuple[list[Result], int]:
-        """Runs all schedules, each a little after the one before, and how many connections are open in the end.
 
-        What ends one of them early, such as a refusal that says when to retry, ends them all.
-        """
-        from readiness.load import run
+async def here(plans: Sequence[Plan], rate: float, link: Link | None = None) -> tuple[list[Result], int]:
+    """Runs all schedules, each a little after the one before, and how many connections are open in the end.
 
-        together = asyncio.Barrier(len(plans))
+    What ends one of them early, such as a refusal that says when to retry, ends them all.
 
-        async def ready(delay: float) -> None:
-            await together.wait()
-            await asyncio.sleep(delay)
+    Args:
+        rate: of all senders together.
+        link: to the others, where there are other senders that start at the same time.
+    """
+    from readiness.load import run
 
-        watches = _watches(len(plans))
-        tasks = [
-            asyncio.create_task(run(plan, ready=partial(ready, number / rate), control=watch.control))
-            for number, (plan, watch) in enumerate(zip(plans, watches, strict=True))
-        ]
-        try:
-            async with asyncio.timeout(self.left):
-                results = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return results, sum(watch.open for watch in watches)
+    together, started = asyncio.Barrier(len(plans)), asyncio.Event()
+
+    async def ready(delay: float) -> None:
+        if await together.wait() == 0:
+            if link is not None:
+                await link.ready()
+            started.set()
+        await started.wait()
+        await asyncio.sleep(delay)
+
+    watches = _Watches(len(plans), link)
+    tasks = [
+        asyncio.create_task(run(plan, ready=partial(ready, number / rate), control=watch.control))
+        for number, (plan, watch) in enumerate(zip(plans, watches.all, strict=True))
+    ]
+    try:
+        results = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return results, sum(watch.open for watch in watches.all)
 
 
 class _Watch:
     """Sees how many connections of one schedule are open."""
 
-    def __init__(self, on_stop: Callable[[str], object]) -> None:
+    def __init__(self, on_progress: Callable[[Progress], object], on_stop: Callable[[str], object]) -> None:
         from readiness.load import Control
 
         self.open = 0
+        self._on_progress = on_progress
         self.control = Control(self._note, on_stop)
 
     def _note(self, progress: Progress) -> None:
         self.open = progress.connections
+        self._on_progress(progress)
 
 
-def _watches(count: int) -> list[_Watch]:
-    watches: list[_Watch] = []
+class _Watches:
+    """Of all schedules: what ends one ends all, here and, where there is a link, everywhere."""
 
-    def stop(why: str) -> None:
-        for watch in watches:
+    def __init__(self, count: int, link: Link | None) -> None:
+        self._link = link
+        on_progress = (lambda progress: None) if link is None else link.progress
+        self.all = [_Watch(on_progress, self._halted) for _ in range(count)]
+        if link is not None:
+            link.attach(self)
+
+    def _halted(self, why: str) -> None:
+        if self._link is not None:
+            self._link.stopping(why)
+        self.stop(why)
+
+    def stop(self, why: str) -> None:
+        """Ends all schedules early."""
+        for watch in self.all:
             watch.control.stop(why)
-
-    watches += [_Watch(stop) for _ in range(count)]
-    return watches
 
 
 def _step(results: Sequence[Result], rate: float, seconds: float, connections: int) -> LoadStep:

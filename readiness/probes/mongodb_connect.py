@@ -42,7 +42,20 @@ READABLE: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("config", "collections"): {"_id": 1},
 }
 """The only collections that `find` may name, and what it may have of them: times, addresses and names."""
-_PROFILER_SETTINGS = frozenset({"slowms", "sampleRate", "filter"})
+PARAMETERS = frozenset({"featureCompatibilityVersion"})
+LOGS = frozenset({"startupWarnings"})
+"""The only parameters and logs that are asked for: others hold secrets, and what users asked."""
+FIELDS: Mapping[str, frozenset[str]] = {
+    "aggregate": frozenset({"aggregate", "pipeline", "cursor"}),
+    "find": frozenset({"find", "filter", "sort", "limit", "batchSize", "singleBatch", "projection"}),
+    "getLog": frozenset({"getLog"}),
+    "getParameter": frozenset({"getParameter", *PARAMETERS}),
+    "profile": frozenset({"profile"}),
+}
+"""What such a command may hold, besides what the driver adds: no spilling to disk, no level that is set."""
+_ADDED = frozenset({"lsid", "$db", "$readPreference", "$clusterTime"})
+_FILTERS = ({}, {"status": "done"})
+_CODE = frozenset({"$accumulator", "$function", "$where"})
 
 
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError)
@@ -64,15 +77,34 @@ def permit(command: Mapping[str, Any], database: str = "admin") -> None:
         return
     if name not in COMMANDS:
         raise Forbidden(f"{name} is not among the commands of the audit")
+    if more := command.keys() - FIELDS.get(name, command.keys()) - _ADDED:
+        raise Forbidden(f"the audit has no {name} with {', '.join(sorted(more))}")
+    if _has_code(command):
+        raise Forbidden("the audit runs no code on a server")
     if name == "aggregate":
-        first, *others = [next(iter(stage), "") for stage in command["pipeline"]] or [""]
+        stages = [list(stage) for stage in command["pipeline"]]
+        first, *others = [stage[0] if len(stage) == 1 else "several" for stage in stages] or [""]
         if first not in SOURCES or not STAGES.issuperset(others):
             raise Forbidden(f"the audit has no aggregate of {first} {' '.join(others)}")
-    if name == "find" and command.get("projection") != READABLE.get((database, command["find"]), "none"):
+    if name == "find" and (
+        command.get("projection") != READABLE.get((database, command["find"]), "none")
+        or command.get("filter", {}) not in _FILTERS
+    ):
         raise Forbidden("the audit reads no documents")
     # -1 asks and any other level sets; what may come with it is set even then.
-    if name == "profile" and (command["profile"] != -1 or _PROFILER_SETTINGS.intersection(command)):
+    if name == "profile" and command["profile"] != -1:
         raise Forbidden("the audit only asks how the profiler is set")
+    if name == "getLog" and command["getLog"] not in LOGS:
+        raise Forbidden("the audit reads no log")
+    if name == "getParameter" and command["getParameter"] != 1:
+        raise Forbidden("the audit asks for parameters by their names")
+
+
+def _has_code(value: Any) -> bool:
+    """Whether there is anything below that the server would run."""
+    if isinstance(value, Mapping):
+        return not _CODE.isdisjoint(value) or any(map(_has_code, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_has_code, value))
 
 
 class Session:

@@ -134,11 +134,16 @@ class Companion:
     address: str
     client: Client
     info: Info
+    essential: bool = False
 
     async def read(self) -> Info:
-        """A new reading, or the previous one where the replica is gone: it then adds nothing to any difference."""
-        with contextlib.suppress(ProbeError):
+        """A new reading. Where it is gone, a replica adds nothing to any difference; without an essential server there
+        is none."""
+        try:
             self.info = await read_info(self.client)
+        except ProbeError:
+            if self.essential:
+                self.info = Info({}, frozenset())
         return self.info
 
 

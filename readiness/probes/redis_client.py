@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from readiness.errors import ProbeError
 from readiness.probes.redis_protocol import Malformed, Parser, Refused, Reply
+from readiness.probes.redis_replies import PARAMETERS
 from readiness.settings import Limits
 
 ANSWER_SECONDS = 5.0
@@ -42,9 +43,13 @@ class NotAllowed(Exception):
 def command_name(command: Sequence[str]) -> str:
     """`CONFIG GET` of ("config", "get", "save"). Raises NotAllowed unless this client may send it."""
     words = [str(word).upper() for word in command[:2]]
-    name = " ".join(words) if words and words[0] in _CONTAINERS else "".join(words[:1])
+    # A space in the first word is one word more on the wire.
+    name = " ".join(words) if words and words[0] in _CONTAINERS else "".join(words[:1]).partition(" ")[0]
     if name not in ALLOWED:
         raise NotAllowed(name)
+    # A pattern would return passwords.
+    if name == "CONFIG GET" and not set(map(str, command[2:])) <= set(PARAMETERS):
+        raise NotAllowed(f"{name} of other parameters")
     return name
 
 

@@ -39,6 +39,7 @@ async def primaries_of(client: Client, network: Network, cluster: Any, info: Inf
             found.own = each.address
             await each.client.close()
         else:
+            each.essential = True
             found.others.append(each)
     return found
 

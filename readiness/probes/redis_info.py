@@ -249,14 +249,13 @@ def deltas_of(before: Info, after: Info, seconds: float, nodes: Iterable[tuple[I
     `nodes` are the readings of replicas, whose look-ups count too. Every figure is absent where the server restarted
     or its counters were reset in between.
     """
-    started = maybe(lambda: server_of(before).uptime_seconds), maybe(lambda: server_of(after).uptime_seconds)
-    restarted = before.text("run_id") != after.text("run_id") or (started[0] or 0) > (started[1] or 0)
+    restarted = _restarted(before, after)
 
     def delta(name: str, less: int = 0) -> Any:
         return _difference(before, after, name, restarted, less)
 
     def lookups(name: str) -> Any:
-        parts = [delta(name), *(_difference(first, second, name, False, 0) for first, second in nodes)]
+        parts = [delta(name), *(_difference(one, other, name, _restarted(one, other), 0) for one, other in nodes)]
         return next((part for part in parts if isinstance(part, Absent)), None) or sum(parts)
 
     nodes = list(nodes)
@@ -278,6 +277,11 @@ def deltas_of(before: Info, after: Info, seconds: float, nodes: Iterable[tuple[I
         output_limit_disconnections=delta("client_output_buffer_limit_disconnections"),
         commands_by_name=_commands(before, after, restarted),
     )
+
+
+def _restarted(before: Info, after: Info) -> bool:
+    started = maybe(lambda: server_of(before).uptime_seconds), maybe(lambda: server_of(after).uptime_seconds)
+    return before.text("run_id") != after.text("run_id") or (started[0] or 0) > (started[1] or 0)
 
 
 _RESET: Absent = absent("the server restarted, or its counters were reset, during the window")

@@ -20,7 +20,9 @@ def doctor(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_names_systems_and_prints_accounts(deployment: Deployment, tmp_path: Path) -> None:
     result = doctor(tmp_path, deployment.url, "--mongodb", deployment.mongodb, "--redis", deployment.redis)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search(r"^Mongo +collected", result.stdout, re.MULTILINE)
+    assert re.search(r"^Mongo +collected +[\d.]+ s  MongoDB \d+\.", result.stdout, re.MULTILINE)
+    assert re.search(r"^Redis +collected +[\d.]+ s  valkey \d+\.", result.stdout, re.MULTILINE)
+    assert re.match(r"readiness \S+ \(\d+ checks\), Python 3\S+, httpx \S+, pymongo \S+, redis \d", result.stdout)
     assert 'role: "clusterMonitor"' in result.stdout
     assert "ACL SETUSER readiness" in result.stdout
 

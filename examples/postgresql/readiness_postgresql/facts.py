@@ -6,10 +6,13 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from readiness.api import ABSENT, Fact, Facts
+from readiness.api import ABSENT, Fact, FactMissing, Facts
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
+
+FEWEST_ACCESSES = 1000
+"""Fewer in the window say nothing of the cache."""
 
 
 class PostgreSQLFacts(Facts):
@@ -39,3 +42,16 @@ class PostgreSQLFacts(Facts):
     window_seconds: Fact[Seconds] = ABSENT
     blocks_hit: Fact[Count] = ABSENT
     blocks_read: Fact[Count] = ABSENT
+
+    @property
+    def accesses(self) -> int:
+        """Blocks that were needed in the window."""
+        return self.blocks_hit + self.blocks_read
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of them that was in memory. Raises FactMissing where they are too few."""
+        if self.accesses < FEWEST_ACCESSES:
+            reason = f"{self.accesses} blocks were needed in the window, {FEWEST_ACCESSES} are needed to judge"
+            raise FactMissing("PostgreSQLFacts.hit_rate", reason)
+        return self.blocks_hit / self.accesses

@@ -1,0 +1,22 @@
+"""A Dask cluster on loopback: `python cluster.py WORKERS THREADS` prints its address, and ends with its input."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    start = cast(Any, LocalCluster)
+    with start(
+        n_workers=int(sys.argv[1]),
+        threads_per_worker=int(sys.argv[2]),
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        worker_dashboard_address=None,
+        silence_logs=50,
+    ) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()

@@ -1,0 +1,193 @@
+"""A fleet on loopback, audited by local processes and through a Dask cluster: `python benchmarks/fleet/run.py`.
+
+Starts HTTP services of varied quality in one process, runs `readiness fleet` on them, and watches its processes. The
+ideal is what no scheduling can beat: all processor time, that of the services included, evenly over the cores, or the
+slowest single audit where that takes longer. Memory is the peak of the proportional set sizes of all processes; what
+a deployment costs is the difference between a large and a small fleet. What is printed is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from readiness.fleet.local import cores
+
+HERE = Path(__file__).parent
+DASK_WORKERS, DASK_THREADS = 2, 24
+SMALL = 40
+"""Deployments of the fleet against which the growth of memory is measured."""
+
+
+@contextlib.contextmanager
+def services(count: int) -> Iterator[tuple[list[int], psutil.Process]]:
+    """The ports, and the process that serves them."""
+    argv = [sys.executable, str(HERE / "services.py"), str(count)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield json.loads(server.stdout.readline()), psutil.Process(server.pid)
+        finally:
+            server.stdin.close()
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[str, psutil.Process]]:
+    """The address of a Dask scheduler with two workers, and the process that started them."""
+    argv = [sys.executable, str(HERE / "cluster.py"), str(DASK_WORKERS), str(DASK_THREADS)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        try:
+            yield started.stdout.readline().strip(), psutil.Process(started.pid)
+        finally:
+            started.stdin.close()
+
+
+@dataclass
+class Watch:
+    """Processor time and memory of processes and all that they start, looked at four times a second."""
+
+    roots: list[psutil.Process]
+    before: dict[int, float] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    peak: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Watch:
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                self.before[process.pid] = sum(process.cpu_times()[:2])
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for root in self.roots:
+            with contextlib.suppress(psutil.Error):
+                yield root
+                yield from root.children(recursive=True)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.25):
+            size = 0
+            for process in self._processes():
+                with contextlib.suppress(psutil.Error):
+                    self.seconds[process.pid] = sum(process.cpu_times()[:2])
+                    size += process.memory_full_info().pss
+            self.peak = max(self.peak, size)
+
+    @property
+    def cpu(self) -> float:
+        return sum(spent - self.before.get(pid, 0.0) for pid, spent in self.seconds.items())
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: seconds, megabytes, and the rows by name."""
+
+    name: str
+    deployments: int
+    wall: float
+    cpu: float
+    served: float
+    slowest: float
+    memory: float
+    rows: dict[str, dict[str, Any]]
+    load: float
+
+    @property
+    def ideal(self) -> float:
+        return max((self.cpu + self.served) / cores(), self.slowest)
+
+    def line(self) -> str:
+        return (
+            f"| {self.name} | {self.deployments} | {self.wall:.1f} | {self.cpu:.1f} + {self.served:.1f} | "
+            f"{self.slowest:.1f} | {self.ideal:.1f} | **{self.wall / self.ideal:.2f}** | "
+            f"{self.cpu / self.deployments:.2f} | {self.memory:.0f} | {self.load:.1f} |"
+        )
+
+
+def run(name: str, count: int, *more: str, also: psutil.Process | None = None) -> Run:
+    """`readiness fleet` over so many services. `also` is a process whose children do the work."""
+    with tempfile.TemporaryDirectory() as folder, services(count) as (ports, server):
+        path = Path(folder) / "fleet.yaml"
+        listed = [f"  - {{name: service-{n:03}, http: {{url: 'http://127.0.0.1:{p}/'}}}}" for n, p in enumerate(ports)]
+        path.write_text("\n".join(["deployments:", *listed, ""]))
+        argv = [sys.executable, "-m", "readiness", "fleet", str(path), "-q", "-o", f"{folder}/fleet.json", *more]
+        load = os.getloadavg()[0]
+        began = time.monotonic()
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as audited:
+            with Watch([psutil.Process(audited.pid), *([also] if also else [])]) as watch, Watch([server]) as served:
+                audited.wait()
+            wall = time.monotonic() - began
+        rows = {row["name"]: row for row in json.loads(Path(f"{folder}/fleet.json").read_text())["deployments"]}
+    slowest = max(row["seconds"] for row in rows.values())
+    return Run(name, count, wall, watch.cpu, served.cpu, slowest, watch.peak / 1e6, rows, load)
+
+
+def compared(one: Run, other: Run) -> list[str]:
+    """Where two runs over the same services disagree."""
+    found = []
+    for name, row in one.rows.items():
+        theirs = other.rows[name]
+        for key in ("score", "components", "audit"):
+            if row[key] != theirs[key]:
+                found.append(f"{name}: {key} {row[key]} / {theirs[key]}")
+                break
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deployments", type=int, default=200)
+    parser.add_argument("--only", choices=["local", "dask"])
+    options = parser.parse_args()
+    runs: list[Run] = []
+    growth = []
+    print(f"{cores()} cores, {platform.python_implementation()} {platform.python_version()}\n")
+    print("| where | deployments | wall s | CPU s, audits + services | slowest audit s | ideal s | wall / ideal ", end="")
+    print("| CPU s an audit | peak MB | load before |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
+
+    def made(name: str, *more: str, also: psutil.Process | None = None) -> None:
+        small = run(f"{name}, small", SMALL, *more, also=also)
+        print(small.line(), flush=True)
+        large = run(name, options.deployments, *more, also=also)
+        print(large.line(), flush=True)
+        runs.append(large)
+        growth.append((name, (large.memory - small.memory) / (large.deployments - small.deployments)))
+
+    if options.only != "dask":
+        made("local")
+    if options.only != "local":
+        with cluster() as (address, started):
+            made(f"Dask, {DASK_WORKERS} workers", "--dask", address, also=started)
+    print()
+    for name, each in growth:
+        print(f"{name}: {each:.2f} MB more a deployment")
+    if len(runs) == 2:
+        found = compared(*runs)
+        print(f"{len(found)} of {options.deployments} deployments differ" + "".join(f"\n  {each}" for each in found))
+
+
+if __name__ == "__main__":
+    main()
