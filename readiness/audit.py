@@ -77,7 +77,8 @@ def prepare(
             "--only withholds the overall score", place="--fail-under", hint="gate on --component NAME=N instead"
         )
     if not facts and not any(settings.given(spec.needs) for spec in registry.probes.values()):
-        raise ConfigError("nothing to audit", hint="give a URL, --mongodb, --redis, --kubernetes, or a readiness.yaml with -c")
+        hint = "give a URL, --mongodb, --redis, --kubernetes, or a readiness.yaml with -c"
+        raise ConfigError("nothing to audit", hint=hint)
     if save_facts is not None:
         writable(save_facts)
     if strict:

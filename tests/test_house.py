@@ -18,7 +18,7 @@ import readiness.api
 ROOT = Path(__file__).parent.parent
 # A room may import those before it and itself, never one after it.
 ROOMS = (
-    ("errors", "change", "model", "facts", "headers", "load", "sealed"),
+    ("errors", "change", "model", "facts", "headers", "load", "machine", "sealed"),
     ("settings", "window", "budget", "trust", "cluster"),
     ("spec", "verdict"),
     ("api",),

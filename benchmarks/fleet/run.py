@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from readiness.fleet.local import cores
+from readiness.machine import cores
 
 HERE = Path(__file__).parent
 DASK_WORKERS, DASK_THREADS = 2, 24
@@ -165,7 +165,9 @@ def main() -> None:
     runs: list[Run] = []
     growth = []
     print(f"{cores()} cores, {platform.python_implementation()} {platform.python_version()}\n")
-    print("| where | deployments | wall s | CPU s, audits + services | slowest audit s | ideal s | wall / ideal ", end="")
+    print(
+        "| where | deployments | wall s | CPU s, audits + services | slowest audit s | ideal s | wall / ideal ", end=""
+    )
     print("| CPU s an audit | peak MB | load before |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
 
     def made(name: str, *more: str, also: psutil.Process | None = None) -> None:

@@ -8,6 +8,7 @@ import logging
 import platform
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from readiness import __version__
 from readiness.errors import ConfigError
+from readiness.machine import cores
 
 FLAG = "--dask"
 CONNECT_SECONDS = 10.0
@@ -82,6 +84,8 @@ class Cluster:
         self._executors: dict[str | None, Executor] = {}
         self.clocks: dict[str, float] = {}
         """Seconds that each worker's clock is ahead of ours, once somebody has compared them."""
+        self.cores = 1.0
+        """That each worker has to itself, going by the workers of its machine; the least of all."""
 
     def examine(self) -> None:
         """Raises ConfigError where there is no worker, or not the same version of readiness everywhere."""
@@ -91,14 +95,20 @@ class Cluster:
             hint = f"start one with `dask worker {self.address}`"
             raise ConfigError(f"the scheduler at {self.address} has no workers", place=FLAG, hint=hint) from None
         answers = self.client.run(_version, on_error="return")
+        self.cores = self._shared({each: found[2] for each, found in answers.items() if isinstance(found, tuple)})
         answers["the scheduler"] = _asked(lambda: self.client.run_on_scheduler(_version))
         for where, found in answers.items():
             if isinstance(found, ModuleNotFoundError):
                 hint = "the scheduler and all workers need the same version"
                 raise ConfigError(f"readiness is not installed on {where}", place=FLAG, hint=hint)
-            if isinstance(found, tuple) and found != _version():
-                theirs, ours = (f"readiness {one} on Python {other}" for one, other in (found, _version()))
+            if isinstance(found, tuple) and found[:2] != _version()[:2]:
+                theirs, ours = (f"readiness {one} on Python {other}" for one, other, _ in (found, _version()))
                 raise ConfigError(f"{where} has {theirs}, this is {ours}", place=FLAG)
+
+    def _shared(self, cores: Mapping[str, int]) -> float:
+        workers = self.workers
+        hosts = Counter(worker.host for worker in workers.values())
+        return min((found / hosts[workers[each].host] for each, found in cores.items() if each in workers), default=1.0)
 
     @property
     def workers(self) -> Mapping[str, Worker]:
@@ -151,9 +161,9 @@ class Cluster:
         return found
 
 
-def _version() -> tuple[str, str]:
-    """Of readiness, and of Python without its patch level: what is pickled depends on both."""
-    return __version__, platform.python_version().rpartition(".")[0]
+def _version() -> tuple[str, str, int]:
+    """Of readiness, and of Python without its patch level, for what is pickled depends on both; and how many cores."""
+    return __version__, platform.python_version().rpartition(".")[0], cores()
 
 
 def _asked(ask: Any) -> Any:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from readiness.fleet.running import Folder, Where
 
 FORMATS = {"json": (".json",), "html": (".html", ".htm")}
-JOBS_A_CORE = 24
+JOBS_A_CORE = 16
 """Audits at a time for each core: most of them wait."""
 Targets = list[tuple[str, Path | None]]
 
@@ -154,15 +154,19 @@ def _where(read: Fleet, address: str | None, jobs: int | None) -> Iterator[Where
 
         with connect(address) as cluster:
             cluster.demand(dict.fromkeys(each.region for each in read.deployments))
-            yield Where(cluster.executor, cluster.trouble, lambda: cluster.connected)
+            yield Where(cluster.executor, cluster.trouble, lambda: cluster.connected, cluster.cores)
         return
-    from readiness.fleet.local import Local, cores
+    from concurrent.futures import ThreadPoolExecutor
 
-    executor = Local(min(jobs or JOBS_A_CORE * cores(), len(read.deployments)))
-    try:
-        yield Where(lambda region: executor)
-    finally:
-        executor.shutdown(cancel_futures=True)
+    from readiness.fleet import work
+    from readiness.machine import cores
+
+    with ThreadPoolExecutor(min(jobs or JOBS_A_CORE * cores(), len(read.deployments))) as executor:
+        try:
+            yield Where(lambda region: executor, cores=cores())
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            work.stop()
 
 
 def _notices(read: Fleet, address: str | None) -> tuple[str, ...]:

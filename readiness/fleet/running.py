@@ -91,11 +91,15 @@ def _adapter() -> TypeAdapter[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What carries the audits out: an executor for every region, and why work for some cannot go on, if so."""
+    """What carries the audits out: an executor for every region, and why work for some cannot go on, if so.
+
+    `cores` is how many each process of it has for audits.
+    """
 
     executor: Callable[[str | None], Executor]
     trouble: Callable[[Iterable[str | None]], Mapping[str | None, str]] = lambda regions: {}
     connected: Callable[[], bool] = lambda: True
+    cores: float = 1.0
 
 
 def run(
@@ -174,7 +178,7 @@ class _Runner:
 
     def _submit(self, deployment: Deployment) -> None:
         formats = self._folder.formats if self._folder is not None else ()
-        order = Order(deployment, formats, self._fleet.worker_environment)
+        order = Order(deployment, formats, self._fleet.worker_environment, self._where.cores)
         self._attempts[deployment.name] += 1
         future = self._where.executor(deployment.region).submit(work.run, Sealed(order))
         self._futures[future] = deployment

@@ -1,55 +1,60 @@
-"""One audit as a function that pickles: a sealed order goes in, plain data comes out, and nothing is raised.
+"""One audit as a function that pickles: a sealed order goes in, plain data comes out.
 
-Audits that run in one process are started one after the other, so that together they take no more than a share of one
-core: an audit whose machine has no time measures the machine. An interpreter runs on one core anyway, so the way to
-more is more processes.
+Whatever thread of whatever process calls it, the audit is made in a process of its own (`forks`). Audits are started
+one after the other, so that together they take no more than a share of the processor: an audit whose machine has no
+time measures the machine.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import threading
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from readiness import audit, config, secrets
 from readiness.errors import ConfigError, PackError
 from readiness.fleet.deployments import Deployment, filled
+from readiness.fleet.forks import ForkLost, Forks
 from readiness.fleet.overview import Audit, Row, row
 from readiness.gate import ExitCode
 from readiness.loader import Registry, load
-from readiness.report import render
+from readiness.report import html, render
 from readiness.sealed import Sealed
 from readiness.settings import Settings
 
 SHARE = 0.8
-"""Of a core that the audits of one process may take."""
+"""Of the cores that audits may take."""
+FORKS = hasattr(os, "fork")
+WARM = ("httpx", "h11", "anyio._backends._asyncio", "httpcore", "sniffio", "readiness.load")
 FIRST_GUESS, LEAST, MOST = 0.3, 0.05, 2.0
 """CPU seconds of an audit, before the first has been seen, and the range in which the estimate stays."""
-WARM_UP = 2
-"""Audits that are not counted, because they import what the others find imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One deployment to audit. `formats` are those in which its report is wanted."""
+    """One deployment to audit. `formats` are those in which its report is wanted, `cores` how many there
+    are for the audits of the process that it is sent to."""
 
     deployment: Deployment
     formats: tuple[str, ...] = ()
     worker_environment: tuple[str, ...] = ()
+    cores: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an order: the row, and the reports by format, compressed."""
+    """What came of an order: the row, the reports by format, compressed, and what it cost."""
 
     row: Row
     reports: Mapping[str, bytes]
+    cpu_seconds: float = 0.0
 
     def report(self, format: str) -> str:
         """One report as text."""
@@ -57,45 +62,76 @@ class Outcome:
 
 
 class Pace:
-    """Spaces the starts of audits by what one costs, so that `share` of a core does for all of them."""
+    """Spaces the starts of audits by what one costs, so that some cores do for all of them."""
 
-    def __init__(self, share: float = SHARE) -> None:
-        self._share = share
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._next = self._spent = 0.0
         self._ended = 0
-        self.gap = FIRST_GUESS / share
+        self.cost = FIRST_GUESS
+        """CPU seconds of one audit."""
 
-    def turn(self) -> None:
-        """Waits until it is this thread's turn to start."""
+    def turn(self, cores: float) -> None:
+        """Waits until it is this thread's turn to start, so that audits take no more than so many cores."""
         with self._lock:
             begin = max(time.monotonic(), self._next)
-            self._next = begin + self.gap
+            self._next = begin + self.cost / cores
         time.sleep(max(0.0, begin - time.monotonic()))
 
-    def ended(self) -> None:
-        """An audit has ended: the estimate follows the CPU time that this process has used since the first ones."""
+    def ended(self, cost: float) -> None:
+        """An audit has ended, and took so many CPU seconds."""
         with self._lock:
             self._ended += 1
-            if self._ended == WARM_UP:
-                self._spent = time.process_time()
-            elif self._ended > WARM_UP:
-                each = (time.process_time() - self._spent) / (self._ended - WARM_UP)
-                self.gap = min(MOST, max(LEAST, each)) / self._share
+            self._spent += cost
+            self.cost = min(MOST, max(LEAST, self._spent / self._ended))
 
 
 _pace = Pace()
-_loading = threading.Lock()
+_forks = Forks()
 
 
 def run(order: Sealed) -> Outcome:
-    """Audits the deployment of a sealed `Order`; the function that executors are given."""
-    opened: Order = order.open()
-    _pace.turn()
-    try:
-        return _audited(opened)
-    finally:
-        _pace.ended()
+    """Audits the deployment of a sealed `Order`; the function that executors are given.
+
+    Raises:
+        ForkLost: the process of the audit ended, twice.
+    """
+    cores = order.open().cores
+    for last in (False, True):
+        _pace.turn(SHARE * cores)
+        try:
+            outcome = _forks.call(audited, order) if FORKS else audited(order)
+        except ForkLost:
+            if last:
+                raise
+        else:
+            _pace.ended(outcome.cpu_seconds)
+            return outcome
+    raise AssertionError
+
+
+def stop() -> None:
+    """Ends every audit of this process."""
+    _forks.close()
+
+
+def warm() -> None:
+    """Imports everything that most audits need, loads the bundled checks, and compiles the report's templates."""
+    registry = _registry(())
+    for spec in registry.probes.values():
+        for driver in spec.drivers:
+            importlib.import_module(driver)
+    for module in WARM:
+        importlib.import_module(module)
+    config.settings_model(registry)
+    html.prepared(None).get_template(html.TEMPLATE)
+
+
+def audited(sealed: Sealed) -> Outcome:
+    """Makes the audit here and now; nothing is raised."""
+    order: Order = sealed.open()
+    outcome = _audited(order)
+    return replace(outcome, cpu_seconds=time.process_time())
 
 
 def _audited(order: Order) -> Outcome:
@@ -146,11 +182,6 @@ def _worker() -> str:
 
 
 @cache
-def _packs(folders: tuple[str, ...]) -> Registry:
-    return load([Path(folder) for folder in folders])
-
-
 def _registry(folders: tuple[str, ...]) -> Registry:
     """The packs, loaded once in a process."""
-    with _loading:
-        return _packs(folders)
+    return load([Path(folder) for folder in folders])

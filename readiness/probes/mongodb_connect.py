@@ -24,8 +24,8 @@ REJECTED = "the server rejected the credentials (code 18)"
 COMMANDS = frozenset(
     {
         "aggregate", "buildInfo", "connectionStatus", "dbStats", "find", "getCmdLineOpts", "getDiagnosticData",
-        "getLog", "getParameter", "hello", "hostInfo", "listDatabases", "listShards", "ping", "profile", "replSetGetConfig",
-        "replSetGetStatus", "serverStatus", "top",
+        "getLog", "getParameter", "hello", "hostInfo", "listDatabases", "listShards", "ping", "profile",
+        "replSetGetConfig", "replSetGetStatus", "serverStatus", "top",
     }
 )  # fmt: skip
 """The only commands that are ever sent, all of them read-only."""
@@ -54,7 +54,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """What such a command may hold, besides what the driver adds: no spilling to disk, no level that is set."""
 _ADDED = frozenset({"lsid", "$db", "$readPreference", "$clusterTime"})
-_FILTERS = ({}, {"status": "done"})
+_FILTERS: tuple[dict[str, str], ...] = ({}, {"status": "done"})
 _CODE = frozenset({"$accumulator", "$function", "$where"})
 
 

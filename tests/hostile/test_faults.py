@@ -22,7 +22,7 @@ from readiness.model import Status
 
 from .auditing import CONTROL, Outcome, audit
 from .proxy import Network, proxied
-from .real_servers import Mongod, Valkey, replica_set, site, standalone, until, valkey
+from .real_servers import Mongod, Valkey, cluster, replica_set, site, standalone, until, valkey
 
 AT_ONCE = 4
 pytestmark = [
@@ -257,6 +257,21 @@ def a_replica_restarts(folder: Path) -> None:
 
         outcome = audited(folder, {"redis": {"url": primary.url}}, act=restart)
     assert "caching.hit_rate.window" not in passed(outcome, "caching.")
+
+
+@scenario
+def a_primary_of_a_cluster_is_killed(folder: Path) -> None:
+    """The figures of the whole lack its part, so there are none."""
+    with cluster(folder) as nodes:
+
+        def kill() -> None:
+            reading(nodes[2])
+            nodes[2].server.signal(signal.SIGKILL)
+
+        outcome = audited(folder, {"redis": {"url": nodes[0].url}}, act=kill)
+    assert outcome.statuses()["caching.reach.connect"] == "pass"
+    counted = {"hit_rate.window", "errors.rate", "latency.command_avg", "memory.evictions"}
+    assert not passed(outcome, "caching.") & {f"caching.{name}" for name in counted}
 
 
 # --- HTTP
