@@ -130,31 +130,39 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 @cache
 def _encoded(part: str) -> str:
-    """A pattern for one character of a secret, or a run of backslashes or white space, however it is encoded."""
+    """A pattern for one character of a secret, or a run of backslashes or white space, however it is encoded.
+
+    What is searched comes from strangers: every repetition has a bound, and backslashes are never tried twice.
+    """
     character = part[0]
     if character.isascii() and character.isalnum():
         return character
     if character == "\\":
-        return r"(?:\\|%(?:25)*(?i:5c)|&(?:amp;)*#(?:92|(?i:x5c));)+"
+        return rf"{_BACKSLASH}{{1,64}}+"
     if character.isspace():
-        return r"(?:%(?:25)*(?i:20|0[9a-d]|a0)|\+|\s|\\+u00(?i:20|0[9a-d]|a0)|\\+[nrt])+"
+        return rf"(?:{_PERCENT}(?i:20|0[9a-d]|a0)|\+|\s|{_ESCAPES}(?:u00(?i:20|0[9a-d]|a0)|[nrt])){{1,20}}"
     raw = character.encode("utf-8", "surrogatepass")
     units = character.encode("utf-16-be", "surrogatepass")
+    entities = [name[:-1] for name, text in html.entities.html5.items() if text == character and name[-1] == ";"]
+    numbers = rf"{_HASH}0{{0,6}}{ord(character)}|{_HASH}[xX]0{{0,6}}(?i:{ord(character):x})"
     ways = [
-        "%(?:25)*(?i:" + "%(?:25)*".join(f"{byte:02x}" for byte in raw) + ")",
-        "".join(rf"\\+u(?i:{units[n]:02x}{units[n + 1]:02x})" for n in range(0, len(units), 2)),
-        "".join(rf"\\+x(?i:{byte:02x})" for byte in raw),
-        rf"\\+[xuU]0*(?i:{ord(character):02x})",
-        rf"&(?:amp;)*(?:{'|'.join(_entities(character))});",
-        rf"\\*{re.escape(character)}",
+        "".join(rf"{_PERCENT}(?i:{byte:02x})" for byte in raw),
+        _ESCAPES.join(rf"u(?i:{units[n]:02x}{units[n + 1]:02x})" for n in range(0, len(units), 2)),
+        _ESCAPES.join(rf"x(?i:{byte:02x})" for byte in raw),
+        rf"[xuU]0{{0,6}}(?i:{ord(character):02x})",
+        rf"{_AMPERSAND}(?:amp{_SEMICOLON}){{0,4}}(?:{'|'.join([numbers, *map(re.escape, entities)])}){_SEMICOLON}",
+        re.escape(character),
     ]
-    return f"(?:{'|'.join(ways)})"
+    return f"{_BACKSLASH}{{0,16}}+(?:{'|'.join(ways)})"
 
 
-def _entities(character: str) -> list[str]:
-    code = ord(character)
-    named = [name[:-1] for name, text in html.entities.html5.items() if text == character and name.endswith(";")]
-    return [f"#0*{code}", f"#[xX]0*(?i:{code:x})", *map(re.escape, named)]
+# What encodings are made of, itself encoded or not.
+_PERCENT = "%(?:25){0,4}"
+_HASH = f"(?:#|{_PERCENT}23)"
+_SEMICOLON = f"(?:;|{_PERCENT}(?i:3b))"
+_AMPERSAND = f"(?:&|{_PERCENT}26|u0026)"
+_BACKSLASH = rf"(?:\\|{_PERCENT}(?i:5c)|&(?:amp;){{0,4}}{_HASH}(?:92|(?i:x5c)){_SEMICOLON})"
+_ESCAPES = f"{_BACKSLASH}{{1,16}}+"
 
 
 def _texts(value: Any) -> Iterator[str]:

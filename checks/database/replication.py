@@ -148,8 +148,7 @@ def _behind(primary: MongoMember, secondary: MongoMember | None, entry: ReplicaM
     ]
     if pairs:
         return min(max(0.0, seconds) for seconds in pairs)
-    newest = next(member.optime for member in primary.replica_status.members if member.state == PRIMARY)
-    return (newest - entry.optime).total_seconds()
+    return (primary.replica_status.primary.optime - entry.optime).total_seconds()
 
 
 @check(

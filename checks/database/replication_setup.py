@@ -10,8 +10,6 @@ from readiness.facts.mongodb import MongoFacts, MongoMember
 from . import _fixes
 from ._members import MONITOR, REACH, by_name, config, counted, listed, standalone
 
-PRIMARY = 1
-
 
 @check(
     id="database.repl.priorities",
@@ -135,7 +133,7 @@ def elections(mongo: MongoFacts, *, hours: float = 24) -> Finding:
     if (alone := standalone(mongo)) is not None:
         return alone
     seen = by_name(mongo)[mongo.primary].replica_status
-    entry = next(member for member in seen.members if member.state == PRIMARY)
+    entry = seen.primary
     since = (mongo.now - entry.election).total_seconds() / 3600
     up = entry.uptime / 3600
     observed, expected = f"{since:.1f} hours ago", f"more than {show(hours, 'hours')} ago"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, AliasPath, AwareDatetime, BeforeValidator, Field
 
+from readiness.errors import FactMissing
 from readiness.facts.base import ABSENT, Fact, Facts
 from readiness.facts.mongodb_estate import Backups, HostLoad, Profiling, Router, Shard
 from readiness.facts.mongodb_server import Collection, CommandLine, ConnectionGroup, Counters, Gauges, StartupWarning
@@ -65,6 +66,17 @@ class ReplicaStatus(Facts):
     majority_votes: Fact[Count] = Field(ABSENT, validation_alias="majorityVoteCount")
     voting_members: Fact[Count] = Field(ABSENT, validation_alias="votingMembersCount")
     members: Fact[Annotated[tuple[ReplicaMember, ...], Field(max_length=100)]] = ABSENT
+
+    @property
+    def primary(self) -> ReplicaMember:
+        """The primary among the members. Raises FactMissing where there is none, as in the midst of an election."""
+        for member in self.members:
+            if member.state == _PRIMARY:
+                return member
+        raise FactMissing("ReplicaStatus.primary", "no member is primary: the set was electing one")
+
+
+_PRIMARY = 1
 
 
 class MemberConfig(Facts):

@@ -43,8 +43,8 @@ class Row:
     """One deployment. `components` has those that were assessed; `reports` are files by format, relative to the folder.
 
     `unmet` are the conditions of its own gate that are not met, `code` is what an audit of it alone would exit with.
-    `seconds` is the audit's time, `worker` where it ran. `resumed` rows are those of an earlier run; `late` ones lack
-    figures because the machine of the audit had no time for them.
+    `seconds` is the audit's time, `cpu_seconds` what it cost, `worker` where it ran. `resumed` rows are those of an
+    earlier run; `late` ones lack figures because the machine of the audit had no time for them.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Row:
     reason: str = ""
     started_at: str = ""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     score: float | None = None
     headline: int | None = None
     rating: Rating | None = None

@@ -50,11 +50,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an order: the row, the reports by format, compressed, and what it cost."""
+    """What came of an order: the row, and the reports by format, compressed."""
 
     row: Row
     reports: Mapping[str, bytes]
-    cpu_seconds: float = 0.0
 
     def report(self, format: str) -> str:
         """One report as text."""
@@ -105,7 +104,7 @@ def run(order: Sealed) -> Outcome:
             if last:
                 raise
         else:
-            _pace.ended(outcome.cpu_seconds)
+            _pace.ended(outcome.row.cpu_seconds)
             return outcome
     raise AssertionError
 
@@ -131,7 +130,7 @@ def audited(sealed: Sealed) -> Outcome:
     """Makes the audit here and now; nothing is raised."""
     order: Order = sealed.open()
     outcome = _audited(order)
-    return replace(outcome, cpu_seconds=time.process_time())
+    return replace(outcome, row=replace(outcome.row, cpu_seconds=round(time.process_time(), 3)))
 
 
 def _audited(order: Order) -> Outcome:

@@ -78,10 +78,18 @@ class Histogram:
 
     def percentile(self, percent: float) -> float | None:
         """The time in milliseconds that `percent` of the values do not exceed, or None without values."""
-        if not self.count:
+        count = self.count
+        if not count:
             return None
+        # As HdrHistogram does it, whose own walk over all buckets takes a thousand times as long.
+        wanted = max(1, int(min(percent, 100.0) * count / 100 + 0.5))
+        for value in sorted(self._counts):
+            wanted -= self._counts[value]
+            if wanted <= 0:
+                break
+        last = value + (1 << max(0, value.bit_length() - _EXACT_BITS)) - 1 if percent else value
         # The upper edge of the last bucket can lie above the longest time.
-        return float(min(self.hdr().get_value_at_percentile(percent) / 1000, 1000 * self._longest))
+        return float(min(last / 1000, 1000 * self._longest))
 
     def hdr(self) -> Any:
         """The same counts as an `HdrHistogram` in microseconds, for its iterators and its interchange format."""

@@ -124,6 +124,7 @@ def test_what_was_recorded_is_understood() -> None:
 
 @fuzzed(st.lists(broken(RECORDED, JUNK), min_size=1, max_size=2), examples=40)
 @example([RECORDED, RECORDED | {"hello": {}}])
+@example([RECORDED | {"replSetGetStatus": RECORDED["replSetGetStatus"] | {"members": []}}])
 def test_any_answers_are_facts(answers: list[Any]) -> None:
     judged(answers)
 
