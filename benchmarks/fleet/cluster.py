@@ -1,4 +1,7 @@
-"""A Dask cluster on loopback: `python cluster.py WORKERS THREADS` prints its address, and ends with its input."""
+"""A Dask cluster on loopback: `python cluster.py WORKERS THREADS [REGION=NUMBER]...`.
+
+Prints the address of its scheduler, which lives in this process, and ends with its input.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ if __name__ == "__main__":
         dashboard_address=None,
         worker_dashboard_address=None,
         silence_logs=50,
+        resources={name: float(number) for name, _, number in (each.partition("=") for each in sys.argv[3:])},
     ) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket
 import sys
@@ -184,9 +185,14 @@ async def serve(count: int) -> None:
         else:
             servers.append(await loop.create_server(partial(Connection, Service(quality)), sock=listener))
     print(json.dumps(ports), flush=True)
-    ended = loop.create_future()
-    threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(ended.set_result, None))).start()
-    await ended
+    threading.Thread(target=until_input_ends, daemon=True).start()
+    await loop.create_future()
+
+
+def until_input_ends() -> None:
+    """Ends the process with its input, whatever connections are open."""
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

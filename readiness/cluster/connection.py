@@ -19,7 +19,7 @@ from readiness.errors import ConfigError
 from readiness.machine import cores
 
 FLAG = "--dask"
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 6.0
 """For the first connection, for the first worker, and for a scheduler that went away to come back."""
 NO_WORKER_SECONDS = 60.0
 """How long work waits for a worker where none is left: a cluster may be replacing one."""

@@ -163,7 +163,10 @@ def _shards(reply: Reply, tls: bool) -> Any:
     shards = []
     for each in reply if isinstance(reply, list) else []:
         part = dict(_couples(each))
-        nodes = [dict(_couples(node)) for node in part.get("nodes") or [] if isinstance(node, list)]
+        listed = part.get("nodes")
+        nodes = [
+            dict(_couples(node)) for node in (listed if isinstance(listed, list) else []) if isinstance(node, list)
+        ]
         replicas = [node for node in nodes if node.get("role") in ("replica", "slave")]
         primaries = [node for node in nodes if node.get("role") == "master"]
         slots = part.get("slots")

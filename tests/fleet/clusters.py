@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks/fleet"
 PATIENCE = 60.0
@@ -27,7 +28,17 @@ def services(count: int) -> Iterator[list[int]]:
         try:
             yield json.loads(server.stdout.readline())
         finally:
-            server.stdin.close()
+            _end(server)
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """Closes its input, at which it ends, and ends it where it does not."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 @dataclass(frozen=True)
@@ -60,17 +71,15 @@ def _command(pid: int) -> bytes:
 def cluster(workers: int = 2, threads: int = 12, *resources: str) -> Iterator[Started]:
     """A Dask scheduler with workers in processes of their own, without a dashboard."""
     argv = [sys.executable, str(BENCHMARKS / "cluster.py"), str(workers), str(threads), *resources]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # The workers import functions of the tests.
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parents[1])}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             yield Started(process.stdout.readline().strip(), process.pid)
         finally:
-            process.stdin.close()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            _end(process)
 
 
 def write_fleet(path: Path, ports: Sequence[int], more: str = "") -> Path:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,29 +15,18 @@ from readiness.cli import app
 from readiness.config import read_text
 from readiness.report.json_format import load
 
-from .clusters import readiness, running, services, wait_until, write_fleet
+from .clusters import readiness, running, wait_until, write_fleet
+from .conftest import Run
 
 
-@pytest.fixture(scope="module")
-def ports() -> Iterator[list[int]]:
-    with services(12) as found:
-        yield found
-
-
-def test_a_fleet_from_end_to_end(ports: list[int], tmp_path: Path) -> None:
-    file = write_fleet(tmp_path / "fleet.yaml", ports)
-    html, data, reports = tmp_path / "out.html", tmp_path / "out.json", tmp_path / "out-reports"
-    done = readiness("fleet", file, "-o", html, "-o", data)
-    assert done.returncode == 0, done.stderr
-    overview = json.loads(data.read_text())
-    rows = overview["deployments"]
-    assert overview["fleet"] == "loopback"
+def test_a_fleet_from_end_to_end(local: Run) -> None:
+    rows = local.overview["deployments"]
+    assert local.overview["fleet"] == "loopback"
     assert {row["audit"] for row in rows} == {"done"}
     assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
     # Neighbours are as different as the services are.
-    scores = {row["name"]: row["score"] for row in rows}
-    assert scores["service-03"] < scores["service-00"]
-    page = html.read_text()
+    assert local.rows["service-03"]["score"] < local.rows["service-00"]["score"]
+    page, reports = (local.folder / "out.html").read_text(), local.folder / "out-reports"
     for row in rows:
         # The overview says what the report says, and links to it.
         report = load(read_text(reports / row["reports"]["json"]), row["name"])
@@ -46,36 +34,25 @@ def test_a_fleet_from_end_to_end(ports: list[int], tmp_path: Path) -> None:
         assert {each.id for each in report.checks if each.status == "fail"} == set(row["fail"])
         assert f'href="out-reports/{row["reports"]["html"]}"' in page
         assert (reports / row["reports"]["html"]).read_text().startswith("<!doctype html>")
-    lines = [line for line in done.stderr.splitlines() if re.match(r"\d+/12 ", line)]
+    lines = [line for line in local.done.stderr.splitlines() if re.match(r"\d+/12 ", line)]
     assert len(lines) == 12
-    assert "Most frequent findings" in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "base.yaml",
-        "fleet.yaml",
-        "out.html",
-        "out.json",
-        "out-reports",
-    }
+    assert "Most frequent findings" in local.done.stdout
+    below = [row["name"] for row in rows if row["score"] < 8]
+    assert local.overview["gate"] == {"passed": False, "deployments_below": below}
+    assert "Gate  not passed" in local.done.stdout
+    left = {"base.yaml", "fleet.yaml", "out.html", "out.json", "out-reports"}
+    assert {path.name for path in local.folder.iterdir()} == left
 
 
-def test_gates_and_one_bad_deployment(ports: list[int], tmp_path: Path) -> None:
-    """The one that cannot be reached costs its own score, and the exit code says so above all."""
-    file = write_fleet(tmp_path / "fleet.yaml", ports[:3])
-    passed = readiness("fleet", file, "-q", "--fail-under", "1", "--min-coverage", "5")
-    assert passed.returncode == 0, passed.stderr
-    failed = readiness("fleet", file, "-q", "--fail-under", "9.9", "--min-coverage", "5")
-    assert failed.returncode == 1
-    assert failed.stderr.count("gate not passed: service-0") == 3
-    thin = readiness("fleet", file, "-q", "--fail-under", "1", "--min-coverage", "99")
-    assert thin.returncode == 3
-    with file.open("a") as more:
-        more.write("  - {name: down, http: {url: 'http://127.0.0.1:9/'}}\n")
-    down = readiness("fleet", file, "-o", "json:-")
-    assert down.returncode == 3
-    rows = {row["name"]: row for row in json.loads(down.stdout)["deployments"]}
-    assert rows["down"]["audit"] == "incomplete"
-    assert "could not connect" in rows["down"]["reason"]
-    assert sum(row["audit"] == "done" for row in rows.values()) == 3
+def test_one_bad_deployment_costs_its_own_score_alone(ports: list[int], tmp_path: Path) -> None:
+    """And the exit code says so above all."""
+    file = write_fleet(tmp_path / "fleet.yaml", [*ports[:2], 9])
+    done = readiness("fleet", file, "-q", "-o", "json:-", "--fail-under", "1", "--min-coverage", "5")
+    assert done.returncode == 3
+    rows = {row["name"]: row for row in json.loads(done.stdout)["deployments"]}
+    assert [rows[f"service-0{n}"]["audit"] for n in range(3)] == ["done", "done", "incomplete"]
+    assert "could not connect" in rows["service-02"]["reason"]
+    assert "gate not passed: service-02: score" in done.stderr
 
 
 def test_an_interrupted_run_reports_what_was_finished_and_resumes(ports: list[int], tmp_path: Path) -> None:
@@ -105,30 +82,19 @@ def test_an_interrupted_run_reports_what_was_finished_and_resumes(ports: list[in
     }
 
 
-def test_no_secret_is_left_anywhere(ports: list[int], tmp_path: Path) -> None:
-    file, html = write_fleet(tmp_path / "fleet.yaml", ports[:1]), tmp_path / "out.html"
-    text = file.read_text().replace("http: {", "http: {headers: {Authorization: 'Bearer ${TOKEN}'}, ")
-    file.write_text(text + "  - {name: broken, http: {url: 'http://127.0.0.1:9/', ca_file: '/nowhere/${TOKEN}'}}\n")
-    done = readiness(
-        "fleet", file, "-o", html, "-o", tmp_path / "out.json", "-v", environment={"TOKEN": "sentinel-4711"}
-    )
+def test_secrets_reach_the_audit_and_nothing_else(ports: list[int], tmp_path: Path) -> None:
+    """One comes from our environment, and one from that of the worker, which here is the same."""
+    file = write_fleet(tmp_path / "fleet.yaml", ports[:1], more="worker_environment: [THEIRS, PROFILE]")
+    secret = "http: {headers: {Authorization: 'Bearer ${OURS}', X-Key: '${THEIRS}'}, profile: '${PROFILE}', "
+    listed = file.read_text().replace("http: {", secret)
+    file.write_text(listed + "  - {name: other, http: {url: 'http://127.0.0.1:9/', headers: {X-Key: '${THEIRS}'}}}\n")
+    environment = {"OURS": "sentinel-4711", "THEIRS": "sentinel-4712", "PROFILE": "api"}
+    html, data = tmp_path / "out.html", tmp_path / "out.json"
+    done = readiness("fleet", file, "-o", html, "-o", data, "-v", environment=environment)
     assert done.returncode == 3
     left = [done.stdout, done.stderr, *(path.read_text() for path in tmp_path.rglob("*") if path.is_file())]
-    assert len(left) > 6
-    for each in left:
-        assert "sentinel-4711" not in each.replace("/nowhere/sentinel-4711", "")
-
-
-def test_variables_of_the_worker(ports: list[int], tmp_path: Path) -> None:
-    file = write_fleet(tmp_path / "fleet.yaml", ports[:1], more="worker_environment: [PROFILE]")
-    file.write_text(file.read_text().replace("http: {", "http: {profile: '${PROFILE}', "))
-    done = readiness("fleet", file, "-o", "-", environment={"PROFILE": "api"})
-    assert done.returncode == 0, done.stderr
-    lacking = readiness("fleet", file, "-o", "-")
-    assert lacking.returncode == 3
-    (row,) = json.loads(lacking.stdout)["deployments"]
-    assert row["audit"] == "failed"
-    assert row["reason"].endswith("the environment variable PROFILE is not set on the worker")
+    assert len(left) > 8
+    assert not any("sentinel-471" in each for each in left)
 
 
 USAGE = {

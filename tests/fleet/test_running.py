@@ -18,6 +18,7 @@ from readiness.fleet.running import Folder, Where, run
 from readiness.fleet.work import Order, Outcome, Pace
 from readiness.gate import ExitCode
 from readiness.model import Rating
+from readiness.sealed import Sealed
 
 Answer = Callable[[Deployment, int], Outcome]
 
@@ -190,3 +191,20 @@ def test_audits_start_no_faster_than_the_cores_can_take_them(monkeypatch: pytest
     for _ in range(100):
         pace.ended(9.0)
     assert pace.cost == work.MOST
+
+
+def test_a_worker_without_a_variable_says_so() -> None:
+    order = Order(deployment("a"), worker_environment=("READINESS_TESTS_LACK_IT",))
+    row = work.audited(Sealed(order)).row
+    assert (row.audit, row.code) == (Audit.FAILED, ExitCode.INCOMPLETE)
+    assert row.reason == "the environment variable READINESS_TESTS_LACK_IT is not set on the worker"
+
+
+def test_a_bug_is_named_without_what_may_be_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **more: Any) -> None:
+        raise RuntimeError("sentinel-4711")
+
+    monkeypatch.setattr("readiness.audit.prepare", broken)
+    row = work.audited(Sealed(Order(deployment("a")))).row
+    assert (row.audit, row.code) == (Audit.BUG, ExitCode.BUG)
+    assert row.reason == "a bug: RuntimeError"

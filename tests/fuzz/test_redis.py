@@ -167,6 +167,7 @@ REPLY = st.recursive(
 
 
 @fuzzed(broken(REPLIES, REPLY), st.none() | st.integers(-(2**63), 2**63), st.booleans(), examples=120)
+@example(REPLIES | {"shards": [["slots", [0, 1], "nodes", Refused("ERR")], ["slots", 5, "nodes", 7]]}, None, False)
 def test_any_replies_are_facts(replies: dict[str, Any], threshold: int | None, tls: bool) -> None:
     told = {name: replies.get(name) if isinstance(replies, dict) else None for name in REPLIES}
     config = told["config"] if isinstance(told["config"], list) else [told["config"]]
