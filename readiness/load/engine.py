@@ -77,7 +77,7 @@ class _Engine:
         self._limit = math.inf if plan.due is None else plan.due
         self._left = 0.0 if plan.rate else self._limit  # what a closed loop may still send
         self._scheduling = plan.rate > 0
-        self._spare, self._entered = spare.of(self._loop), cast(float | None, None)
+        self._spare, self._entered = spare.of(self._loop), cast(spare.Spent | None, None)
         self._scheduled = self._busy = self.answered = self._failed = 0
         self._running = False
         self._start = self._end = self._last = self._concluded = self._began = self._spent = self._share = 0.0
@@ -358,9 +358,11 @@ class _Engine:
 
     def _leave(self, now: float) -> None:
         if self._entered is not None:
-            self._spent, self._entered = self._spare.leave(self, self._entered), None
+            spent, self._entered = self._spare.leave(self, self._entered), None
+            self._spent = spent.worked
             if now - self._start > SHORTEST_SECONDS:
-                self._share = self._spent / (now - self._start)
+                # Where others want the processor too, the engine may have no time left without ever having all of it.
+                self._share = min(1.0, (spent.worked + spent.waited) / (now - self._start))
 
     def close(self) -> None:
         """Ends everything that is still under way."""

@@ -166,7 +166,8 @@ class Result:
         unfinished: requests that were sent and then left, because the run was stopped; they are counted nowhere else.
         started_at: when the first request was due, in Unix time.
         cpu_seconds: processor time of the engine meanwhile, without what it spent on waiting for the next due time.
-        busy_share: the same as a share of the duration; of the busiest engine where there were several.
+        busy_share: the same and the wait for a processor, as a share of the duration; of the busiest engine where there
+            were several.
     """
 
     total: Sample

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -17,6 +19,17 @@ class Worker(Protocol):
     answered: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds that the thread worked, and that it was ready to work while others had the processor."""
+
+    worked: float
+    waited: float
+
+    def since(self, before: Spent) -> Spent:
+        return Spent(max(0.0, self.worked - before.worked), max(0.0, self.waited - before.waited))
+
+
 class Spare:
     """Adds up the time between polls that found nothing to do, over all runs of one event loop."""
 
@@ -25,15 +38,18 @@ class Spare:
         self._seconds = self._last = 0.0
         self._done = 0
 
-    def enter(self, worker: Worker) -> float:
+    def enter(self, worker: Worker) -> Spent:
         """Returns what `leave` wants."""
         self._workers.append(worker)
-        return time.thread_time() - self._seconds
+        return self._spent()
 
-    def leave(self, worker: Worker, entered: float) -> float:
-        """The seconds of processor time that this thread has worked since then."""
+    def leave(self, worker: Worker, entered: Spent) -> Spent:
+        """What this thread has spent since then."""
         self._workers.remove(worker)
-        return max(0.0, time.thread_time() - self._seconds - entered)
+        return self._spent().since(entered)
+
+    def _spent(self) -> Spent:
+        return Spent(time.thread_time() - self._seconds, _waited())
 
     def begins(self, now: float) -> None:
         """A poll begins; where nothing happened since the last one has ended, the time between was to spare."""
@@ -44,6 +60,14 @@ class Spare:
         """The poll has ended, and whatever was due is sent."""
         self._last = now
         self._done = sum(worker.answered for worker in self._workers)
+
+
+def _waited() -> float:
+    """Seconds that this thread has waited for a processor so far; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Spare] = WeakKeyDictionary()

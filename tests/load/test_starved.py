@@ -50,8 +50,9 @@ def starved(seconds: float) -> Iterator[None]:
 
 def test_a_starved_engine_says_that_it_was_late() -> None:
     with Counting() as server:
-        plan = Plan(server.url, rate=100, duration=1, connections=10)
-        with starved(0.1):
+        # The server is starved as well: its every call to the system may cost it such a turn.
+        plan = Plan(server.url, rate=100, duration=1, connections=10, timeout=60)
+        with starved(0.05):
             result = measure(plan)
     assert result.late
     assert result.total.lateness.percentile(99) > 20
@@ -61,7 +62,7 @@ def test_a_starved_engine_says_that_it_was_late() -> None:
 
 def test_a_starved_engine_leaves_out_what_would_be_wrong() -> None:
     with Counting() as server:
-        plan = Plan(server.url, rate=100, duration=1, connections=10, tolerance=0.01)
+        plan = Plan(server.url, rate=100, duration=1, connections=10, tolerance=0.01, timeout=60)
         with starved(0.05):
             result = measure(plan)
     assert result.total.skipped > 25
