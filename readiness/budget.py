@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from readiness.errors import ProbeError
+from readiness.errors import BudgetSpent
 
 
 class Budget:
@@ -16,8 +16,8 @@ class Budget:
         self.sent = 0
 
     def take(self, requests: int = 1) -> None:
-        """Takes requests out. Raises ProbeError, and takes none, where fewer are left."""
+        """Takes requests out. Raises BudgetSpent, and takes none, where fewer are left."""
         with self._lock:
             if self.sent + requests > self._requests:
-                raise ProbeError(f"this audit's {self._requests} requests are spent; limits.requests sets their number")
+                raise BudgetSpent(self._requests)
             self.sent += requests

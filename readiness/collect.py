@@ -19,7 +19,7 @@ from typing import Any
 
 from readiness import __version__
 from readiness.budget import Budget
-from readiness.errors import ProbeError
+from readiness.errors import BudgetSpent, ProbeError
 from readiness.facts.base import Facts
 from readiness.facts.collected import Collected, Outcome
 from readiness.settings import Section, Settings
@@ -224,6 +224,8 @@ def _failure(error: BaseException, began: float, cancelled: bool) -> Collected:
     match error:
         case ProbeError():
             return Collected(Outcome.FAILED, reason=error.reason, privilege=error.privilege, seconds=seconds)
+        case BudgetSpent():
+            return Collected(Outcome.FAILED, reason=error.reason, seconds=seconds)
         case asyncio.CancelledError() if cancelled:
             return Collected(Outcome.INTERRUPTED, reason="the audit was interrupted", seconds=seconds)
         case TimeoutError():

@@ -4,6 +4,7 @@ ReadinessError
 ├── ConfigError      bad input from the user: exit 2, nothing was contacted
 ├── PackError        a check pack that cannot be loaded: exit 4
 ├── ProbeError       a configured system could not be read: its checks become `error`
+├── BudgetSpent      the audit may send nothing more: no fault of the system, which must not be blamed for it
 └── FactMissing      a check touched a fact that the system refused or did not send: `error`
 """
 
@@ -35,6 +36,14 @@ class ProbeError(ReadinessError):
         self.reason = reason
         self.privilege = privilege
         super().__init__(reason)
+
+
+class BudgetSpent(ReadinessError):
+    """No request is left. Not a `ProbeError`, which many take for a system that does not answer."""
+
+    def __init__(self, requests: int) -> None:
+        self.reason = f"this audit's {requests} requests are spent; limits.requests sets their number"
+        super().__init__(self.reason)
 
 
 class FactMissing(ReadinessError):

@@ -220,7 +220,7 @@ class Limits(Section):
     audit_seconds: Positive = Field(default=120, description="for everything")
     window_seconds: Positive = Field(default=3, description="between two readings of the same counters")
     requests: Count = Field(
-        default=400, description="HTTP requests of one audit, besides those that load.allow permits"
+        default=400, description="HTTP requests and TLS handshakes of one audit, besides those that load.allow permits"
     )
     response_mb: Positive = Field(default=5, description="for one HTTP answer")
     header_kb: Annotated[float, Field(gt=0, le=96)] = Field(

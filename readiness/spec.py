@@ -20,6 +20,7 @@ from readiness.budget import Budget
 from readiness.errors import PackError
 from readiness.facts.base import Facts
 from readiness.model import CHECKLIST, COMPONENTS, ON_DEMAND, RUNTIMES, STACKS, TOOLS, Finding, Severity, Status
+from readiness.names import Names
 from readiness.settings import Expectations, Limits, Section
 from readiness.trust import Trust
 from readiness.window import Window
@@ -45,6 +46,7 @@ class Context:
     budget: Budget = field(default_factory=lambda: Budget(Limits().requests))
     secrets: set[str] = field(default_factory=set)  # credentials found outside the configuration: probes add theirs
     trust: Trust = field(default_factory=Trust)
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,24 @@ import ssl
 
 from readiness.load.plan import LoadError, Plan
 
+Place = tuple[int, tuple[object, ...]]
+"""An address family and an address of it to connect to."""
 
-async def resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
-    """Address families and addresses to connect to. Raises OSError where the name is unknown."""
+
+async def resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Place]:
+    """Where a host can be connected to. Raises OSError where the name is unknown."""
     try:
-        version = ipaddress.ip_address(host).version
+        return [place(host, port)]
     except ValueError:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [(family, address) for family, _, _, _, address in found[:8]]
-    return [(socket.AF_INET, (host, port))] if version == 4 else [(socket.AF_INET6, (host, port, 0, 0))]
+
+
+def place(address: str, port: int) -> Place:
+    """The place of an IP address. Raises ValueError where it is none."""
+    if ipaddress.ip_address(address).version == 4:
+        return socket.AF_INET, (address, port)
+    return socket.AF_INET6, (address, port, 0, 0)
 
 
 def tls(plan: Plan) -> ssl.SSLContext | None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from time import perf_counter
 
-from readiness.load.address import reason, resolve, tls
+from readiness.load.address import Place, place, reason, resolve, tls
 from readiness.load.connection import Connection
 from readiness.load.histogram import Histogram
 from readiness.load.plan import LoadError, Plan
@@ -26,11 +26,14 @@ class Dial:
         self._loop = asyncio.get_running_loop()
         self._host, self._port, _ = plan.target()
         self._tls = tls(plan)
-        self._addresses: list[tuple[int, tuple[object, ...]]] = []
+        self._addresses: list[Place] = []
         self.connect, self.handshake = Histogram(), Histogram()
 
     async def resolve(self) -> None:
         """Finds the addresses. Raises LoadError where there are none."""
+        if self._plan.addresses:
+            self._addresses = [place(address, self._port) for address in self._plan.addresses]
+            return
         try:
             async with asyncio.timeout(self._plan.timeout):
                 self._addresses = await resolve(self._loop, self._host, self._port)

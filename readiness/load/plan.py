@@ -43,6 +43,7 @@ class Plan:
             turns by it.
         ca_pem: certificates that are trusted instead of the system's, as PEM text.
         verify: False accepts any certificate.
+        addresses: IP addresses of the host, the first that answers is used; looked up when there are none.
 
     Raises:
         ValueError: where any of this cannot be sent as asked.
@@ -64,6 +65,7 @@ class Plan:
     offset: float = 0.0
     ca_pem: str | None = field(default=None, repr=False)
     verify: bool = True
+    addresses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("rate", "duration", "timeout", "offset"):

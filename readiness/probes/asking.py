@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from readiness.api import ProbeError, absent
+from readiness.errors import BudgetSpent
 from readiness.facts.base import Absent
 from readiness.facts.exchange import Exchange
 from readiness.headers import cookies
@@ -54,6 +55,8 @@ class Asker:
                     if last:
                         self.closed.append(name)
                         return missing(error.reason)
+                except BudgetSpent as error:
+                    return missing(error.reason)
                 except (httpx.InvalidURL, ValueError):
                     return missing(f"{method} {path[:80]}: not a URL")
                 else:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
-import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import httpx
+
 from readiness.api import Context, HttpSettings, ProbeError, absent, probe
+from readiness.errors import BudgetSpent
 from readiness.facts.base import Absent
 from readiness.facts.delivery import DeliveryFacts, Payload, Reply, Resource
 from readiness.facts.exchange import Exchange
+from readiness.names import Names
 from readiness.probes import delivery_page
 from readiness.probes.delivery_ask import IDENTITY, Answer, Asker
+from readiness.probes.dialing import open_connection
 from readiness.probes.fetch import fetcher, tls_context
 
 MOST_ENDPOINTS, MOST_COMPRESSED, MOST_REVALIDATED = 3, 4, 3
@@ -62,7 +65,7 @@ async def delivery(http: HttpSettings, context: Context) -> DeliveryFacts:
     async with fetcher(http, context, fresh=True) as fetch:
         asker = Asker(fetch)
         page, endpoints, alpn, addresses = await asyncio.gather(
-            _page(asker, http.url), _endpoints(asker, http), _alpn(http, context), _addresses(http.url)
+            _page(asker, http.url), _endpoints(asker, http), _alpn(http, context), _addresses(http.url, context.names)
         )
         if isinstance(page.plain, Absent) and not any(isinstance(each.plain, Exchange) for each in endpoints):
             raise ProbeError(page.plain.reason)
@@ -180,14 +183,17 @@ async def _instances(asker: Asker, http: HttpSettings, targets: Sequence[_Target
 
 async def _alpn(http: HttpSettings, context: Context) -> Any:
     """The protocol that TLS chooses when HTTP/2 is offered."""
-    parts = urlsplit(http.url or "")
-    if parts.scheme != "https":
+    url = httpx.URL(http.url or "")
+    if url.scheme != "https":
         return absent("plain HTTP")
     tls = tls_context(http)
     tls.set_alpn_protocols(["h2", "http/1.1"])
     try:
         async with asyncio.timeout(context.limits.request_seconds):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=tls)
+            context.budget.take()
+            _, writer = await open_connection(context.names, url.raw_host.decode("ascii"), url.port or 443, tls=tls)
+    except BudgetSpent as error:
+        return absent(error.reason)
     except OSError as error:
         return absent(f"no TLS connection ({type(error).__name__})")
     chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
@@ -195,21 +201,13 @@ async def _alpn(http: HttpSettings, context: Context) -> Any:
     return chosen or ""
 
 
-async def _addresses(url: str) -> Any:
+async def _addresses(url: str, names: Names) -> Any:
     """How many addresses of one family the host has."""
-    host = urlsplit(url).hostname or ""
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
-        return 1
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await names.addresses(httpx.URL(url).raw_host.decode("ascii"))
     except OSError:
         return absent("the name could not be resolved")
-    families = Counter(family for family, address in {(entry[0], entry[4][0]) for entry in found})
-    return max(families.values(), default=absent("no address"))
+    return max(Counter(":" in address for address in found).values())
 
 
 # What is kept.

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from readiness.api import ProbeError
+from readiness.errors import BudgetSpent
 from readiness.facts.base import Absent
 from readiness.facts.exchange import Exchange
 from readiness.probes.fetch import Fetcher
@@ -47,7 +48,7 @@ class Asker:
         self.sent += 1
         try:
             answer = await self._fetch.request("GET", path, headers=headers, keep=keep)
-        except ProbeError as error:
+        except (ProbeError, BudgetSpent) as error:
             return Absent(error.reason)
         except ValueError:
             return Absent("not a usable address")

@@ -22,6 +22,7 @@ import httpx
 from readiness.budget import Budget
 from readiness.errors import ProbeError
 from readiness.facts.exchange import Exchange
+from readiness.probes.dialing import Pinned
 from readiness.settings import HttpSettings, Limits
 from readiness.spec import Context
 
@@ -157,9 +158,12 @@ async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = Fal
     headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
     async with httpx.AsyncClient(
         headers=headers,
-        verify=context.trust.context(settings.ca_file, lambda: tls_context(settings)),
+        transport=Pinned(
+            context.names,
+            verify=context.trust.context(settings.ca_file, lambda: tls_context(settings)),
+            limits=httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0 if fresh else None),
+        ),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0 if fresh else None),
         trust_env=False,
         follow_redirects=False,
     ) as client:

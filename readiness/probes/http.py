@@ -19,6 +19,7 @@ from readiness.api import Context, HttpSettings, ProbeError, probe
 from readiness.facts.base import Absent
 from readiness.facts.exchange import Exchange
 from readiness.facts.http import CorsAnswer, HttpFacts, Network, PathAnswer, WritablePath
+from readiness.names import Names
 from readiness.probes.asking import Answer, Asker, missing, shown
 from readiness.probes.fetch import fetcher
 from readiness.probes.network import widest
@@ -38,7 +39,7 @@ _ASSET = re.compile(r"(?:src|href)\s{0,9}=\s{0,9}[\"']?([^\"'\s<>?#]{1,300}\.(?:
 async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
     """Root, unknown paths and endpoints as they are, then the same with what clients should not send."""
     assert settings.url is not None
-    network = asyncio.create_task(network_of(settings.url))
+    network = asyncio.create_task(network_of(settings.url, context.names))
     async with fetcher(settings, context) as fetch:
         ask = Asker(fetch, MOST_REQUESTS)
         root, chain = await _root(ask, settings.url)
@@ -77,13 +78,12 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
     )
 
 
-async def network_of(url: str) -> Network:
+async def network_of(url: str, names: Names) -> Network:
     """Where the addresses of the URL's host lie; "public" unless all of them are private or loopback."""
-    host = httpx.URL(url).host
+    host = httpx.URL(url).raw_host.decode("ascii")
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None)
-        where = widest(str(entry[4][0]) for entry in found)
-    except (OSError, UnicodeError):
+        where = widest(await names.addresses(host))
+    except OSError:
         return "public"
     return "private" if where == "special" else where
 

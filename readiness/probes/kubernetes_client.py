@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from readiness.errors import ProbeError
+from readiness.errors import BudgetSpent, ProbeError
 from readiness.facts.base import Absent, absent
 from readiness.probes.kubeconfig import Target
 from readiness.probes.kubernetes_login import Login
@@ -140,7 +140,7 @@ class Api:
                     await response.aclose()
         except TimeoutError:
             return Answer(0, reason=f"{shown}: no complete answer within {limits.request_seconds:g} s")
-        except ProbeError as error:
+        except BudgetSpent as error:
             return Answer(0, reason=error.reason)
         except (httpx.HTTPError, ssl.SSLError) as error:
             return Answer(0, reason=_reason(error))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+import httpx
+
 from readiness.api import Context, Expectations, HttpSettings, ProbeError, absent, probe
 from readiness.budget import Budget
 from readiness.facts.load import EndpointLatency, LatencyFacts
@@ -50,7 +52,7 @@ async def latency(http: HttpSettings, expectations: Expectations, context: Conte
     targets = {path: _url(http.url, path) for path in chosen} or {"/": http.url}
     pace = _Pace(context.budget)
     try:
-        base = request_plan(http, context)
+        base = await request_plan(http, context)
         firsts = [await _first(replace(base, url=url), path, pace) for path, url in targets.items()]
         worth = [first for first in firsts if first.kind not in HOPELESS]
         share = _Share(len(worth), REQUESTS - pace.sent, expectations.response_time_ms / 1000)
@@ -65,8 +67,8 @@ async def latency(http: HttpSettings, expectations: Expectations, context: Conte
     return _facts(http, firsts, measured, left_out)
 
 
-def request_plan(http: HttpSettings, context: Context) -> Plan:
-    """One request to the service as configured, at the light rate."""
+async def request_plan(http: HttpSettings, context: Context) -> Plan:
+    """One request to the service as configured, at the light rate. Raises ProbeError where its name is unknown."""
     from readiness.load import Plan
 
     assert http.url is not None
@@ -74,6 +76,11 @@ def request_plan(http: HttpSettings, context: Context) -> Plan:
     own = {"User-Agent": context.user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"}
     headers = {name: value for name, value in own.items() if name.lower() not in configured}
     headers |= {name: value.get_secret_value() for name, value in http.headers.items()}
+    host = httpx.URL(http.url).raw_host.decode("ascii")
+    try:
+        addresses = await context.names.addresses(host)
+    except OSError as error:
+        raise ProbeError(f"{host}: {error.strerror or error}") from None
     return Plan(
         http.url,
         headers,
@@ -82,6 +89,7 @@ def request_plan(http: HttpSettings, context: Context) -> Plan:
         timeout=context.limits.request_seconds,
         max_bytes=int(context.limits.response_mb * 1_000_000),
         ssl_context=tls_context(http) if http.url.startswith("https://") else None,
+        addresses=addresses,
     )
 
 

@@ -68,7 +68,7 @@ async def ramp(
     usual = max(maybe(lambda each=each: each.timing.mean_ms) or 0.0 for each in chosen) / 1000  # type: ignore[misc]
     remote = load.dask is not None
     room = load.connections if remote else _open_files_left()
-    base = request_plan(http, context)
+    base = await request_plan(http, context)
     async with senders(load) as together:
         generator = Generator(
             plans=_plans(portable(base, http) if remote else base, chosen),

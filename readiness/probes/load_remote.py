@@ -40,12 +40,15 @@ async def senders(load: LoadSettings) -> AsyncIterator[Together | None]:
 
 
 def portable(plan: Plan, http: HttpSettings) -> Plan:
-    """The plan as it can be sent to another machine: with the certificates to trust instead of a file's name."""
+    """The plan as it can be sent to another machine: with the certificates to trust instead of a file's name.
+
+    That machine looks the host up for itself: the nearest address is another one there.
+    """
     try:
         pem = None if http.ca_file is None else http.ca_file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ProbeError(f"http.ca_file {http.ca_file}: {error.strerror}") from None
-    return replace(plan, ssl_context=None, ca_pem=pem)
+    return replace(plan, ssl_context=None, ca_pem=pem, addresses=())
 
 
 class _Workers:

@@ -17,6 +17,7 @@ import httpx
 
 from readiness.api import Context, HttpSettings, ProbeError, absent, probe
 from readiness.facts.robustness import BrokenRequest, RobustnessFacts, SlowClient
+from readiness.probes.dialing import open_connection
 from readiness.probes.fetch import Fetcher, fetcher, tls_context
 
 ANSWER_SECONDS = 3.0
@@ -70,7 +71,8 @@ class _Wire:
     def __init__(self, settings: HttpSettings, context: Context) -> None:
         assert settings.url is not None
         url = httpx.URL(settings.url)
-        self._host, self._port = url.host, url.port or (443 if url.scheme == "https" else 80)
+        self._host, self._port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+        self._names, self._budget = context.names, context.budget
         self._tls = tls_context(settings) if url.scheme == "https" else None
         target = f"{url.path.rstrip('/')}/{context.canary}-broken"
         common = f"Host: {url.netloc.decode('ascii', 'replace')}\r\nUser-Agent: {context.user_agent}\r\n"
@@ -81,9 +83,10 @@ class _Wire:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """An open connection. Raises OSError or TimeoutError."""
+        """An open connection for one request. Raises OSError or TimeoutError, and BudgetSpent."""
+        self._budget.take()
         async with asyncio.timeout(ANSWER_SECONDS):
-            reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=8192)
+            reader, writer = await open_connection(self._names, self._host, self._port, tls=self._tls, limit=8192)
         try:
             yield reader, writer
         finally:

@@ -17,6 +17,7 @@ import httpx
 
 from readiness.api import Context, HttpSettings, ProbeError, absent, probe
 from readiness.facts.tls import PlainHttp, TlsFacts
+from readiness.probes.dialing import open_connection
 from readiness.probes.fetch import fetcher, tls_context
 from readiness.probes.http import network_of
 
@@ -36,10 +37,10 @@ async def probe_tls(settings: HttpSettings, context: Context) -> TlsFacts:
     assert settings.url is not None
     url = httpx.URL(settings.url)
     port = url.port or (443 if url.scheme == "https" else 80)
-    common: dict[str, Any] = {"host": url.host, "port": port, "network": await network_of(settings.url)}
+    common: dict[str, Any] = {"host": url.host, "port": port, "network": await network_of(settings.url, context.names)}
     if url.scheme == "http":
         return TlsFacts(scheme="http", **common)
-    shake = _Handshake(url.host, port, context.limits.handshake_seconds)
+    shake = _Handshake(url.raw_host.decode("ascii"), port, context)
     certificate = await _certificate(shake, settings)
     offered, plain = await asyncio.gather(_offered(shake), _plain(settings, context, url))
     return TlsFacts(
@@ -54,15 +55,17 @@ async def probe_tls(settings: HttpSettings, context: Context) -> TlsFacts:
 
 
 class _Handshake:
-    """Connects, shakes hands, looks, and hangs up."""
+    """Connects, shakes hands, looks, and hangs up. Each takes one out of the audit's budget of requests."""
 
-    def __init__(self, host: str, port: int, seconds: float) -> None:
-        self.host, self.port, self.seconds = host, port, seconds
+    def __init__(self, host: str, port: int, context: Context) -> None:
+        self.host, self.port, self.seconds = host, port, context.limits.handshake_seconds
+        self._names, self._budget = context.names, context.budget
 
-    async def __call__(self, context: ssl.SSLContext) -> ssl.SSLObject:
-        """Raises OSError (ssl.SSLError among them) or TimeoutError."""
+    async def __call__(self, tls: ssl.SSLContext) -> ssl.SSLObject:
+        """Raises OSError (ssl.SSLError among them) or TimeoutError, and BudgetSpent."""
+        self._budget.take()
         async with asyncio.timeout(self.seconds):
-            _, writer = await asyncio.open_connection(self.host, self.port, ssl=context, server_hostname=self.host)
+            _, writer = await open_connection(self._names, self.host, self.port, tls=tls)
         shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
         writer.transport.abort()
         return shaken
@@ -142,7 +145,7 @@ async def _plain(settings: HttpSettings, context: Context, url: httpx.URL, port:
         return absent("the URL names a port of its own")
     try:
         async with asyncio.timeout(context.limits.connect_seconds):
-            _, writer = await asyncio.open_connection(url.host, port)
+            _, writer = await open_connection(context.names, url.raw_host.decode("ascii"), port)
         writer.transport.abort()
     except (OSError, TimeoutError):
         return PlainHttp(refused=True)

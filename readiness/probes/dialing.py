@@ -1,0 +1,80 @@
+"""Connections to where a name led when this audit first looked it up, and to nowhere else.
+
+A name that answers with another address from one moment to the next (DNS rebinding) could otherwise send requests past
+every look at where the target lies: to the metadata service of a cloud, or to whatever listens on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import httpx
+
+from readiness.names import Names
+
+
+async def open_connection(
+    names: Names, host: str, port: int, *, tls: ssl.SSLContext | None = None, **more: Any
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Like `asyncio.open_connection`, at one address of the host after the other. Raises OSError of the last one."""
+    for address, last in _in_turn(await names.addresses(host)):
+        try:
+            pair = await asyncio.open_connection(
+                address, port, ssl=tls, server_hostname=host if tls is not None else None, **more
+            )
+        except ssl.SSLError:  # somebody is there
+            raise
+        except OSError:
+            if last:
+                raise
+        else:
+            names.answers(host, address)
+            return pair
+    raise AssertionError("unreachable")
+
+
+class Pinned(httpx.AsyncBaseTransport):
+    """Sends each request to an address of its host, under the host's own name in TLS and in the Host header."""
+
+    def __init__(self, names: Names, **options: Any) -> None:
+        self._names = names
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, **options)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.raw_host.decode("ascii")
+        try:
+            addresses = await self._names.addresses(host)
+        except OSError as error:
+            raise httpx.ConnectError(str(error), request=request) from None
+        for address, last in _in_turn(addresses):
+            try:
+                response = await self._inner.handle_async_request(_to(address, request, host))
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if last:
+                    raise
+            else:
+                self._names.answers(host, address)
+                return response
+        raise AssertionError("unreachable")
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _in_turn(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """Each address, and whether it is the last."""
+    return [(address, address == addresses[-1]) for address in addresses]
+
+
+def _to(address: str, request: httpx.Request, host: str) -> httpx.Request:
+    if address == host:
+        return request
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={"sni_hostname": host, **request.extensions},
+    )
