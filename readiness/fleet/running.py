@@ -180,7 +180,11 @@ class _Runner:
         formats = self._folder.formats if self._folder is not None else ()
         order = Order(deployment, formats, self._fleet.worker_environment, self._where.cores)
         self._attempts[deployment.name] += 1
-        future = self._where.executor(deployment.region).submit(work.run, Sealed(order))
+        try:
+            future = self._where.executor(deployment.region).submit(work.run, Sealed(order))
+        except Exception as error:  # a scheduler that has just gone takes nothing more
+            self._call_off(deployment, _reason(error))
+            return
         self._futures[future] = deployment
         future.add_done_callback(self._ended.put)
 
@@ -221,15 +225,18 @@ class _Runner:
         try:
             outcome = future.result()
         except CancelledError:
-            # Not by us: the scheduler is gone, and may come back.
-            if self._attempts[deployment.name] < ATTEMPTS:
-                self._called_off.append(deployment)
-            else:
-                self._known(nothing(deployment, Audit.LOST, ExitCode.INCOMPLETE, "its executor called it off"))
+            self._call_off(deployment, "its executor called it off")  # not by us
         except Exception as error:
             self._known(nothing(deployment, Audit.LOST, ExitCode.INCOMPLETE, _reason(error)))
         else:
             self._ended_well(deployment, outcome)
+
+    def _call_off(self, deployment: Deployment, reason: str) -> None:
+        """Keeps it for later: a scheduler that went away may come back."""
+        if self._attempts[deployment.name] < ATTEMPTS:
+            self._called_off.append(deployment)
+        else:
+            self._known(nothing(deployment, Audit.LOST, ExitCode.INCOMPLETE, reason))
 
     def _ended_well(self, deployment: Deployment, outcome: Outcome) -> None:
         """Keeps it; what the machine had too little time for has a second chance when the others are done."""

@@ -37,8 +37,12 @@ def outcome(deployment: Deployment, score: float = 8.0, **more: Any) -> Outcome:
     return Outcome(row, {"json": zlib.compress(b"{}\n")})
 
 
+class Closed(Exception):
+    """The executor takes nothing more."""
+
+
 class Answering(Executor):
-    """Answers at once; what the answer raises is the future's, and None leaves it pending."""
+    """Answers at once; what the answer raises is the future's, but for `Closed`, and None leaves it pending."""
 
     def __init__(self, answer: Callable[[Deployment, int], Any]) -> None:
         self._answer = answer
@@ -54,6 +58,8 @@ class Answering(Executor):
         self.futures.append(future)
         try:
             found = self._answer(order.deployment, self.asked[name])
+        except Closed:
+            raise
         except BaseException as error:
             future.set_exception(error)
         else:
@@ -101,6 +107,35 @@ def test_it_is_not_submitted_for_ever() -> None:
     executor = Answering(lambda one, attempt: "called off" if one.name == "a" else outcome(one))
     assert rows(executor)["a"].audit is Audit.LOST
     assert executor.asked["a"] == running.ATTEMPTS
+
+
+def test_an_executor_that_takes_nothing_more_loses_nothing_that_was_finished() -> None:
+    """Of two that are finished, one was to have a second chance, and is not submitted a second time."""
+
+    def answer(one: Deployment, attempt: int) -> Outcome:
+        if one.name in "cd" or attempt > 1:
+            raise Closed
+        return outcome(one, 7.5, late=one.name == "a")
+
+    executor = Answering(answer)
+
+    def trouble(regions: Iterable[str | None]) -> dict[str | None, str]:
+        return dict.fromkeys(regions, "the scheduler is gone") if executor.asked.get("c", 0) > 1 else {}
+
+    found = rows(executor, where=Where(lambda region: executor, trouble))
+    assert [found[name].audit for name in "abcd"] == [Audit.DONE, Audit.DONE, Audit.NOT_RUN, Audit.NOT_RUN]
+    assert (found["a"].score, found["c"].reason) == (7.5, "the scheduler is gone")
+
+
+def test_an_executor_that_is_closed_is_not_asked_for_ever() -> None:
+    def answer(one: Deployment, attempt: int) -> Outcome:
+        raise Closed("closed")
+
+    executor = Answering(answer)
+    found = rows(executor)
+    assert {row.audit for row in found.values()} == {Audit.LOST}
+    assert found["a"].reason == "Closed: closed"
+    assert set(executor.asked.values()) == {running.ATTEMPTS}
 
 
 def test_what_can_no_longer_come_is_given_up_and_the_rest_goes_on() -> None:
