@@ -1,4 +1,4 @@
-# docker build -t readiness .
+# docker build -t readiness .                    more extras: --build-arg EXTRAS=fast,dask
 # docker run --rm --user "$(id -u)" -v "$PWD:/work" readiness audit https://api.example.com -o report.html
 FROM python:3.13-slim AS build
 WORKDIR /source
@@ -6,7 +6,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY readiness readiness
 COPY checks checks
 COPY templates templates
-RUN python -m venv /opt/readiness && /opt/readiness/bin/pip install --no-cache-dir '.[fast]'
+ARG EXTRAS=fast
+RUN python -m venv /opt/readiness && /opt/readiness/bin/pip install --no-cache-dir ".[$EXTRAS]"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="readiness" \

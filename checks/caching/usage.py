@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,7 +53,7 @@ def shared_by_app(
         return _by_traffic(redis, crowd)
     if maybe(lambda: use.lookups) is None:
         return _by_traffic(redis, crowd, "requests to the service told nothing; name cached paths in http.endpoints")
-    signal, sensitive = _measured(use, at_least)
+    signal, ruled_out = _measured(use, at_least)
     more: dict[str, Any] = {
         "observed": f"{signal.extra:.2f} lookups a request (+-{3 * signal.sigma:.2f}), {crowd.text}",
         "expected": f"at least {at_least:g} lookups a request",
@@ -65,7 +66,7 @@ def shared_by_app(
         return passed(f"{signal.extra:.2f} lookups a request of {use.requests} requests, {crowd.text}", **more)
     word, kind = store_of(maybe(lambda: reported(service)))
     ours = _application_hosts(mongo)
-    if not sensitive:
+    if not ruled_out:
         busy = f"{signal.background:,.0f} lookups/s drown those of {use.requests} requests"
         if kind == "shared":
             return passed(f"{busy}; the service reports a shared cache ({word})", **more)
@@ -131,14 +132,20 @@ def _crowd(redis: RedisFacts) -> _Crowd:
 
 
 def _measured(use: CacheUseFacts, at_least: float) -> tuple[Signal, bool]:
-    """The clearest signal, and whether one lookup a request could not have been missed.
+    """The clearest signal, and whether one lookup a request is ruled out where there is none.
 
-    On a busy server the lookups of everybody are loud, while one command may be this service's alone.
+    On a busy server the lookups of everybody are loud, while one command may be this service's alone. What lies between
+    none and one, by three standard deviations, rules out neither.
     """
     signals = (use.lookups, *use.commands)
     clear = [each for each in signals if each.extra >= at_least and each.extra > 3 * each.sigma]
-    loudest = min(use.lookups.sigma, max((each.sigma for each in use.commands), default=0.0) or use.lookups.sigma)
-    return (clear[0] if clear else use.lookups), 3 * loudest < 1
+    most = min(_at_most(use.lookups), max(map(_at_most, use.commands), default=math.inf))
+    return (clear[0] if clear else use.lookups), most < 1
+
+
+def _at_most(signal: Signal) -> float:
+    """How many a request there may have been."""
+    return max(0.0, signal.extra) + 3 * signal.sigma
 
 
 def _by_traffic(redis: RedisFacts, crowd: _Crowd, doubt: str = "") -> Finding:
