@@ -37,11 +37,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The report, whether a probe had to be left behind with its thread, and why there is no record of it, if so."""
+    """The report, whether a probe had to be left behind with its thread, and why facts or history lack it, if so."""
 
     report: Report
     abandoned: bool
-    unrecorded: ConfigError | None = None
+    problems: tuple[ConfigError, ...] = ()
 
 
 def prepare(
@@ -112,10 +112,7 @@ def run(
     else:
         run = collect.collect(planned, settings, progress)
     scrub = secrets.of(settings, run.secrets)
-    if plan.save_facts is not None:
-        from readiness.report import write
-
-        write(plan.save_facts, facts_file.dump(run.collected, scrub.data))
+    unsaved = _save(plan.save_facts, facts_file.dump(run.collected, scrub.data)) if plan.save_facts else ()
     judged = judge.judge(registry.checks, run.collected, settings, plan.parameters, plan.selection)
     demanded = demand.demand(run.collected, settings, plan.selection.only)
     judged = demand.relevant(judged, run.collected, demanded)
@@ -137,7 +134,18 @@ def run(
     report = from_data(clean_data(scrub.data(to_data(report))))
     if plan.baseline is not None:
         report = compose.against(report, plan.baseline, settings.gate)
-    return _recorded(Audited(report, run.abandoned), settings.history)
+    return _recorded(Audited(report, run.abandoned, unsaved), settings.history)
+
+
+def _save(path: Path, facts: str) -> tuple[ConfigError, ...]:
+    """Why it could not be done, if so: an audit whose facts cannot be saved is still reported."""
+    from readiness.report import write
+
+    try:
+        write(path, facts)
+    except ConfigError as error:
+        return (error,)
+    return ()
 
 
 def _recorded(audited: Audited, settings: HistorySettings) -> Audited:
@@ -147,7 +155,7 @@ def _recorded(audited: Audited, settings: HistorySettings) -> Audited:
     try:
         earlier = history.record(settings.file, audited.report, settings.keep)
     except ConfigError as error:
-        return replace(audited, unrecorded=error)
+        return replace(audited, problems=(*audited.problems, error))
     return replace(audited, report=replace(audited.report, history=earlier))
 
 

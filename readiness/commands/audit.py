@@ -130,8 +130,15 @@ def audit(
         audited = run(plan, quiet)
         result = replace(audited.report, allow_incomplete=allow_incomplete)
         problem = deliver(
-            result, targets, template_dir, verbose=verbose, quiet=quiet, no_color=no_color, tell_ci=not no_ci
+            result,
+            targets,
+            template_dir,
+            verbose=verbose,
+            quiet=quiet,
+            no_color=no_color,
+            tell_ci=not no_ci,
+            earlier=audited.problems,
         )
         for sentence in wording.alarms(result):
             warn(sentence)
-        finish(result, audited.abandoned, problem or audited.unrecorded)
+        finish(result, audited.abandoned, problem)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
@@ -236,15 +236,17 @@ def deliver(
     quiet: bool,
     no_color: bool,
     tell_ci: bool = False,
+    earlier: Iterable[Exception] = (),
 ) -> Exception | None:
     """Writes every file, prints the result and tells the CI system. stdout carries the table, or what `-o -` asks for.
 
     A format that cannot be made or written keeps none of the others from it. Returns the last such problem, for
-    `finish`; those before it are printed.
+    `finish`; those before it are printed, and `earlier` ones, of the audit itself, first.
     """
     from readiness import report as formats
+    from readiness.errors import ConfigError
 
-    problems: list[Exception] = []
+    problems = list(earlier)
     with _undisturbed():
         for format, path in targets:
             if path is not None:
@@ -252,20 +254,25 @@ def deliver(
                     formats.write(path, formats.render(result, format, template_dir))
                     say(f"wrote {path}", quiet)
     to_stdout = [format for format, path in targets if path is None]
-    with reader_may_leave():
-        for format in to_stdout:
-            with _collecting(problems):
-                text = formats.render(result, format, template_dir)
-                text = text if format == "github" else pipeline.fit(text, sys.stdout)
+    texts = []
+    for format in to_stdout:
+        with _collecting(problems):
+            text = formats.render(result, format, template_dir)
+            texts.append(text if format == "github" else pipeline.fit(text, sys.stdout))
+    try:
+        with reader_may_leave():
+            for text in texts:
                 sys.stdout.buffer.write(text.encode())  # UTF-8, as in a file, whatever the locale
-        if not to_stdout:
-            from rich.console import Console
+            if not to_stdout:
+                from rich.console import Console
 
-            from readiness.report import terminal
+                from readiness.report import terminal
 
-            console = Console(file=pipeline.log(sys.stdout), no_color=no_color or None)
-            terminal.render(result, console, verbose=verbose, quiet=quiet)
-        sys.stdout.flush()
+                console = Console(file=pipeline.log(sys.stdout), no_color=no_color or None)
+                terminal.render(result, console, verbose=verbose, quiet=quiet)
+            sys.stdout.flush()
+    except ConfigError as error:
+        problems.append(error)
     if to_stdout or quiet:
         _explain(result)
     if tell_ci:
@@ -333,11 +340,24 @@ def _explain(result: Report) -> None:
 
 @contextlib.contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """Lets `| head` close the pipe: the rest goes nowhere, and the exit code stays that of the audit."""
+    """Lets `| head` close the pipe: the rest goes nowhere, and the exit code stays that of the audit.
+
+    Raises ConfigError where stdout cannot be written for another reason, such as a full disk.
+    """
+    from readiness.errors import ConfigError
+
     try:
         yield
     except (BrokenPipeError, SystemExit):  # rich turns the one into the other, with status 1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_the_rest()
+    except OSError as error:
+        _drop_the_rest()
+        raise ConfigError(f"cannot write to standard output: {error.strerror or error}") from None
+
+
+def _drop_the_rest() -> None:
+    """What is still in the buffer of stdout would be tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def finish(result: Report, abandoned: bool, problem: Exception | None = None) -> NoReturn:
