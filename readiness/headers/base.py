@@ -65,3 +65,8 @@ def short(text: str, limit: int = 60) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """The same between quotes, unprintable characters escaped, which makes up to ten of one."""
+    return short(repr(short(text, limit)), limit + 10)

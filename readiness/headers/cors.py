@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from readiness.headers.base import Headers, Verdict, first, members, short, values
+from readiness.headers.base import Headers, Verdict, first, members, quoted, short, values
 from readiness.model import Status
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://(?:[^\s/,:@]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
@@ -42,5 +42,5 @@ def judge(headers: Headers, origin: str | None) -> Verdict:
         reason = "grants the origin null, which any sandboxed frame has"
         return verdict(Status.FAIL if credentials else Status.WARN, reason)
     if not _ORIGIN.fullmatch(granted[0]):
-        return verdict(Status.WARN, f"browsers refuse the grant: {short(granted[0], 40)!r} is no single origin")
+        return verdict(Status.WARN, f"browsers refuse the grant: {quoted(granted[0], 40)} is no single origin")
     return verdict(Status.PASS, "grants another origin only")

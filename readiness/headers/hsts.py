@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from readiness.headers.base import TOKEN, Headers, Verdict, gravest, short, shown, values
+from readiness.headers.base import TOKEN, Headers, Verdict, gravest, quoted, shown, values
 from readiness.model import Status
 
 YEAR = 31_536_000
@@ -29,7 +29,7 @@ def parse(value: str) -> Policy | str:
         found = _DIRECTIVE.match(value, at)
         end = found.end() if found else at + len(value[at:]) - len(value[at:].lstrip())
         if end < len(value) and value[end] != ";":
-            return f"it breaks the grammar at {short(value[end:], 20)!r}"
+            return f"it breaks the grammar at {quoted(value[end:], 20)}"
         if found:
             name = found[1].lower()
             if name in directives:
@@ -40,7 +40,7 @@ def parse(value: str) -> Policy | str:
     if age is None:
         return "max-age is missing"
     if not re.fullmatch(r"[0-9]{1,18}", age):
-        return f"max-age {short(age, 20)!r} is no number of seconds"
+        return f"max-age {quoted(age, 20)} is no number of seconds"
     return Policy(int(age), "includesubdomains" in directives, "preload" in directives)
 
 

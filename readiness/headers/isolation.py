@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readiness.headers.base import Headers, Verdict, shown, values
+from readiness.headers.base import Headers, Verdict, quoted, shown, values
 from readiness.headers.structured import Item, Malformed, Token, parse_item
 from readiness.model import Status
 
@@ -24,7 +24,7 @@ def judge_opener(headers: Headers) -> Verdict:
         return verdict(Status.PASS, f"Cross-Origin-Opener-Policy is {value}")
     if value == "unsafe-none":
         return verdict(Status.WARN, "unsafe-none lets pages of other sites keep a handle on the window")
-    return verdict(Status.WARN, f"browsers ignore Cross-Origin-Opener-Policy {observed!r}")
+    return verdict(Status.WARN, f"browsers ignore Cross-Origin-Opener-Policy {quoted(observed)}")
 
 
 def judge_embedder(headers: Headers) -> Verdict:
@@ -42,7 +42,7 @@ def judge_embedder(headers: Headers) -> Verdict:
     if value == "unsafe-none":
         return verdict(Status.PASS, "unsafe-none is the default")
     if value not in _EMBEDDING:
-        return verdict(Status.WARN, f"browsers ignore Cross-Origin-Embedder-Policy {observed!r}")
+        return verdict(Status.WARN, f"browsers ignore Cross-Origin-Embedder-Policy {quoted(observed)}")
     if opener != "same-origin":
         return verdict(Status.WARN, f"{value} isolates nothing without Cross-Origin-Opener-Policy same-origin")
     return verdict(Status.PASS, f"{value} with Cross-Origin-Opener-Policy same-origin isolates the page")
@@ -62,7 +62,7 @@ def judge_resource(headers: Headers, *, private: bool = False) -> Verdict:
         return verdict(Status.PASS, "not sent: anybody may embed a public answer")
     value = sent[0]
     if len(sent) > 1 or value not in _RESOURCE:  # the values of several fields are joined, and match nothing
-        return verdict(Status.WARN, f"browsers ignore Cross-Origin-Resource-Policy {observed!r}")
+        return verdict(Status.WARN, f"browsers ignore Cross-Origin-Resource-Policy {quoted(observed)}")
     if private and value == "cross-origin":
         return verdict(Status.WARN, "cross-origin lets other sites embed what belongs to one user")
     return verdict(Status.PASS, f"Cross-Origin-Resource-Policy is {value}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from readiness.headers.base import TOKEN, Headers, Verdict, shown, values
+from readiness.headers.base import TOKEN, Headers, Verdict, quoted, shown, values
 from readiness.model import Status
 
 _TYPE = re.compile(rf"\s*({TOKEN.pattern})/({TOKEN.pattern})\s*(;.*)?")
@@ -36,7 +36,7 @@ def judge(headers: Headers, *, status: int = 200, body: str = "") -> Verdict:
         return verdict(Status.WARN, "Content-Type is missing, so browsers guess")
     kind = essence(headers)
     if not kind:
-        return verdict(Status.WARN, f"Content-Type {observed!r} is no media type")
+        return verdict(Status.WARN, f"Content-Type {quoted(observed)} is no media type")
     if len({value.lower() for value in sent}) > 1:
         return verdict(Status.WARN, "Content-Type is sent twice with different values")
     if (kind == "application/json" or kind.endswith("+json")) and _HTML.match(body[:4096]):

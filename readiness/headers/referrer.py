@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readiness.headers.base import Headers, Verdict, members, short
+from readiness.headers.base import Headers, Verdict, members, quoted, short
 from readiness.model import Status
 
 PRIVATE = ("no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin")
@@ -20,7 +20,7 @@ def judge(headers: Headers) -> Verdict:
     observed = short(", ".join(sent))
     known = [value.lower() for value in sent if value.lower() in (*PRIVATE, *LOOSE, *UNSAFE)]
     if not known:
-        reason = f"browsers know no Referrer-Policy {observed!r}"
+        reason = f"browsers know no Referrer-Policy {quoted(observed)}"
         return Verdict("referrer.policy", Status.FAIL, reason, observed, expected)
     policy = known[-1]
     if policy in UNSAFE:

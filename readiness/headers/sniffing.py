@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readiness.headers.base import Headers, Verdict, shown, values
+from readiness.headers.base import Headers, Verdict, quoted, shown, values
 from readiness.model import Status
 
 
@@ -13,6 +13,6 @@ def judge(headers: Headers) -> Verdict:
         return Verdict("mime.sniffing", Status.FAIL, "X-Content-Type-Options is missing", "not sent", "nosniff")
     observed = shown(sent)
     if ",".join(sent).split(",")[0].strip().lower() != "nosniff":
-        reason = f"browsers ignore X-Content-Type-Options {observed!r}"
+        reason = f"browsers ignore X-Content-Type-Options {quoted(observed)}"
         return Verdict("mime.sniffing", Status.FAIL, reason, observed, "nosniff")
     return Verdict("mime.sniffing", Status.PASS, "X-Content-Type-Options is nosniff", observed, "nosniff")

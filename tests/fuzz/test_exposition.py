@@ -106,6 +106,6 @@ def test_a_quantile_lies_in_its_bucket(cumulative: dict[float, float], share: fl
 
 @fuzzed(LINES, examples=30)
 def test_a_long_line_is_not_read_for_long(line: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse((line or "x") * (20 * MAX_LINE // max(1, len(line))), "text/plain")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -57,6 +57,7 @@ MEANT = (Status.PASS, Status.WARN, Status.FAIL, Status.NOT_APPLICABLE)
     examples=250,
 )
 @example([("Set-Cookie", "a=\x00; Expires=\ud800")], "https://h/", 200, "web", "", None, True)
+@example([("X-Content-Type-Options", "\U00018cd6" * 60)], "https://h/", 200, "web", "", None, False)
 def test_every_rule_comes_to_one_verdict(
     headers: list[tuple[str | bytes, str | bytes]],
     url: str,
@@ -66,9 +67,9 @@ def test_every_rule_comes_to_one_verdict(
     origin: str | None,
     private: bool,
 ) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     verdicts = evaluate(headers, url=url, status=status, profile=profile, body=body, origin=origin, private=private)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert [verdict.id for verdict in verdicts] == RULES
     for verdict in verdicts:
         assert verdict.status in MEANT
@@ -84,6 +85,6 @@ def test_every_rule_comes_to_one_verdict(
 def test_a_long_header_takes_no_longer_than_its_length_warrants(name: str, pieces: list[str]) -> None:
     piece = "".join(pieces)
     value = piece * (20_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     evaluate([(name, value)], body=value if name == "Content-Type" else "", private=True)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
