@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterable
 
+import pytest
+
 from readiness.collect import Run, collect
 from readiness.errors import ProbeError
 from readiness.facts.base import ABSENT, Fact, Facts
@@ -144,7 +146,9 @@ def test_the_window_is_shared() -> None:
     assert all(end - start >= 0.2 for start, end in spans.values())
 
 
-def test_a_probe_that_fails_does_not_hold_the_window() -> None:
+def test_a_probe_that_fails_does_not_hold_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("readiness.window.GRACE_SECONDS", 60)
+
     @probe(needs="http.url", windowed=True)
     async def a(context: Context) -> A:
         await context.window.quiet()
@@ -156,7 +160,7 @@ def test_a_probe_that_fails_does_not_hold_the_window() -> None:
 
     began = time.monotonic()
     assert run(a, b).collected[A].outcome is Outcome.COLLECTED
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 10
 
 
 def test_an_interrupt_keeps_what_was_learned() -> None:

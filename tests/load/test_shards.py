@@ -165,8 +165,8 @@ def test_processes_share_the_load(server: Counting) -> None:
     assert merged.complete
     assert server.requests == merged.result.total.successes == 100
     assert server.connections == server.most_open == merged.result.connections == 5
-    assert merged.apart < 0.5
-    assert merged.result.duration_seconds < 3
+    assert merged.apart < 5
+    assert merged.result.duration_seconds < 15
     assert [window.requests for window in merged.result.windows] == [25, 25, 25, 25]
     assert progress.requests <= 100
     assert "2xx 100" in text.summary(plan, merged)

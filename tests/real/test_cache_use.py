@@ -217,8 +217,8 @@ def test_it_is_brief_polite_and_reads_only(valkey: Instance, sharing: str) -> No
         took = time.monotonic() - began
         after = client.info("all")
     assert use.sent <= 40
-    assert use.seconds < 2
-    assert took < 3
+    assert use.seconds < 15
+    assert took < 20
     print(f"took {took:.3f} s, measured {use.seconds:.3f} s")
     assert after["db0"]["keys"] == before["db0"]["keys"]
     assert after["total_error_replies"] == before["total_error_replies"]

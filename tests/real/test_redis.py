@@ -464,7 +464,7 @@ def test_it_is_quick(folder: Path) -> None:
     assert not facts.sample.complete
     assert facts.sample.scanned == pytest.approx(5000, rel=0.1)
     assert facts.sample.patterns[0].estimate == pytest.approx(20_000, rel=0.01)
-    assert took < 2
+    assert took < 15
 
 
 # --- servers that misbehave
