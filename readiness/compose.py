@@ -249,12 +249,19 @@ def _cap_reason(id: str, checks: Iterable[CheckResult]) -> str:
 
 
 def _notes(state: State, checks: Sequence[CheckResult]) -> str:
-    """One line for the table: the finding that costs most, and how many more there are."""
+    """One line for the table: the finding that costs most, and how many more there are.
+
+    What could not be judged comes after what was found: nobody can repair it.
+    """
     if state is State.NOT_CONFIGURED:
         return min(checks, key=lambda check: check.severity.rank).message
     wrong = sorted(
         (check for check in checks if check.status in ATTENTION and check.severity.rank < 4),
-        key=lambda check: (check.severity.rank - (0 if check.status is Status.WARN else 1), -_lost(check)),
+        key=lambda check: (
+            check.status is Status.ERROR,
+            check.severity.rank - (0 if check.status is Status.WARN else 1),
+            -_lost(check),
+        ),
     )
     if not wrong:
         passed = sum(check.status is Status.PASS for check in checks)

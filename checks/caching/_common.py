@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from readiness.api import Finding, untested
 from readiness.facts.redis import RedisFacts
 
 MEGABYTE = 1_000_000
@@ -24,6 +25,11 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def quiet(what: str) -> Finding:
+    """For a window in which too little happened to judge anything by."""
+    return untested(f"{what} in the window: audit under traffic, or raise limits.window_seconds")
 
 
 def expendable(redis: RedisFacts) -> bool:

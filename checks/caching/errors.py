@@ -7,6 +7,8 @@ from typing import Any
 from readiness.api import Finding, check, failed, maybe, passed, show, warn
 from readiness.facts.redis import RedisFacts
 
+from ._common import quiet
+
 _FEW = 100
 
 
@@ -25,8 +27,11 @@ def rate(redis: RedisFacts, *, good: float = 0.001, bad: float = 0.01) -> Findin
     """Commands succeed.
 
     Error replies during the window, for every command sent to the server, without this audit's own and without the
-    redirections of a cluster. Below 100 commands an error is a warning only, because the rate says little.
+    redirections of a cluster. Below 100 commands an error is a warning only, because the rate says little; without any
+    there is no rate.
     """
+    if maybe(lambda: redis.window.commands + redis.window.error_replies) == 0:
+        return quiet("no commands")
     share, window = redis.error_rate, redis.window
     codes = {
         code: count for code, count in (maybe(lambda: window.errors) or {}).items() if code not in ("MOVED", "ASK")

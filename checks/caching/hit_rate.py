@@ -5,9 +5,10 @@ from __future__ import annotations
 from readiness.api import Expectations, Finding, check, maybe, not_applicable, passed, scaled, show
 from readiness.facts.cache_use import CacheUseFacts
 from readiness.facts.load import LatencyFacts
-from readiness.facts.redis import RedisFacts
+from readiness.facts.redis import IDLE, RedisFacts
 
 from . import _fixes
+from ._common import quiet
 
 
 @check(
@@ -36,14 +37,17 @@ def window(
 
     Every miss is a query to the database. Counted over a window before the audit touches any key, and over the server
     and those of its other nodes that can be read. The lookups that the audit's requests to the service cause in it are
-    taken off: as many a request as were measured after it. Below 100 others it cannot be judged. The target is the
-    expectation cache_hit_rate; netdata, among others, alarms below 80 %.
+    taken off: as many a request as were measured after it. Below 100 others there is nothing to judge. The target is
+    the expectation cache_hit_rate; netdata, among others, alarms below 80 %.
     """
     if redis.role != "cache":
         return not_applicable(f"declared a {redis.role}: a lookup that finds nothing is no miss", role=redis.role)
     good = expectations.cache_hit_rate
     bad = min(none_below, good - 0.05)
     lookups, hits = _own(use, load)
+    if redis.lookups - lookups < IDLE:
+        besides = f" besides {round(lookups)} that the audit caused" if lookups else ""
+        return quiet(f"{max(0, round(redis.lookups - lookups))} lookups{besides}")
     rate = redis.hit_rate_without(lookups, hits) if lookups else redis.hit_rate
     evidence = {"lookups": redis.lookups, "own": round(lookups), "seconds": round(redis.window.seconds, 1)}
     return scaled(rate, good=good, bad=bad, what="hit rate", unit="%", evidence=evidence, measured=rate)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from readiness.api import Finding, check, failed, not_applicable, passed, scaled, show, untested, warn
+from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, untested, warn
 from readiness.facts.redis import RedisFacts
 
 from . import _fixes
+from ._common import quiet
 
 _LATENCY = "https://valkey.io/topics/latency/"
 _HOUR, _DAY = 3600, 86_400
+# What the probe itself sends, and does not count in the average.
+_OWN = ("info", "ping")
 
 # Commands that read or change a whole collection or keyspace at once.
 WHOLE = {"KEYS", "SMEMBERS", "HGETALL", "FLUSHALL", "FLUSHDB", "SORT"}
@@ -52,12 +55,14 @@ def command_average(redis: RedisFacts, *, good_us: float = 100, bad_us: float = 
     """Commands take microseconds of the server's time.
 
     One command at a time: while one runs, all others wait. The average is over the window, without this audit's own
-    commands; scripts dominate it where there are any.
+    commands; scripts dominate it where there are any. Without a command of anybody else there is nothing to judge.
     """
-    slowest = sorted(redis.window.commands_by_name, key=lambda each: -each.microseconds)[:3]
+    commands = redis.window.commands_by_name
+    if not any(each.calls for each in commands if each.name not in _OWN):
+        return quiet("no commands")
+    slowest = sorted(commands, key=lambda each: -each.microseconds)[:3]
     evidence = {each.name: f"{each.calls:,} calls, {each.microseconds / max(1, each.calls):.0f} us" for each in slowest}
-    average = redis.average_us
-    return scaled(average, good=good_us, bad=bad_us, what="an average command", unit="us", evidence=evidence)
+    return scaled(redis.average_us, good=good_us, bad=bad_us, what="an average command", unit="us", evidence=evidence)
 
 
 @check(
