@@ -10,6 +10,7 @@ from typing import Any
 
 from readiness.config import nearest
 from readiness.errors import FactMissing
+from readiness.facts.base import ABSENT, UNREADABLE
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.loader import in_order
 from readiness.model import Finding, Status, WaiverRecord
@@ -142,7 +143,7 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
         finding = spec.function(**arguments, **parameters)
     except FactMissing as error:
         privilege = error.privilege or (spec.privilege if "refused" in error.reason else "")
-        return Finding(Status.ERROR, f"{error.fact}: {error.reason}", evidence=_needs(privilege))
+        return Finding(Status.ERROR, _absence(error), evidence=_needs(privilege))
     except Exception as error:
         return Finding(Status.ERROR, f"the check itself failed: {type(error).__name__}: {error}")
     if not isinstance(finding, Finding) or not _permitted(spec, finding):
@@ -156,6 +157,13 @@ def _unconfigured(missing: Sequence[Collected]) -> Finding:
     if all(entry.reason for entry in missing):
         return not_applicable(missing[0].reason, needs=needs)
     return untested(f"needs {needs} in the configuration")
+
+
+def _absence(error: FactMissing) -> str:
+    """Why a fact is absent, for people: its name in the code says nothing to them unless the reason is about it."""
+    if error.reason == ABSENT.reason or error.reason.startswith(UNREADABLE):
+        return f"{error.fact.rpartition('.')[2].replace('_', ' ')}: {error.reason}"
+    return error.reason
 
 
 def _permitted(spec: CheckSpec, finding: Finding) -> bool:

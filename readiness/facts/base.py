@@ -41,6 +41,10 @@ ABSENT: Any = Absent("not reported by the system")
 """The default of every `Fact` field."""
 
 
+UNREADABLE = "unreadable"
+"""How the reason begins where a system sent something of the wrong type."""
+
+
 def absent(reason: str, privilege: str | None = None) -> Any:
     """An absent value for a `Fact` field, with the reason."""
     return Absent(reason, privilege)
@@ -56,7 +60,7 @@ def _validate(value: Any, validate: ValidatorFunctionWrapHandler, info: Validati
     except ValidationError as error:
         if info.context is not None and info.context.get("strict"):
             raise
-        return Absent(f"unreadable: {error.errors(include_url=False, include_input=False)[0]['msg'].lower()}")
+        return Absent(f"{UNREADABLE}: {error.errors(include_url=False, include_input=False)[0]['msg'].lower()}")
 
 
 def _serialize(value: Any, serialize: SerializerFunctionWrapHandler) -> Any:
