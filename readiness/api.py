@@ -4,6 +4,7 @@ from readiness.errors import FactMissing, ProbeError
 from readiness.facts.base import ABSENT, Fact, Facts, absent, maybe
 from readiness.model import Finding, Status
 from readiness.settings import (
+    Absences,
     Attestation,
     AttestationSettings,
     Expectations,
@@ -21,6 +22,7 @@ from readiness.verdict import expect, failed, not_applicable, passed, scaled, sh
 
 __all__ = [
     "ABSENT",
+    "Absences",
     "Attestation",
     "AttestationSettings",
     "Context",

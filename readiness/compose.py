@@ -38,6 +38,7 @@ from readiness.model import (
 from readiness.scoring import Item, Scoreboard
 from readiness.settings import GateSettings, Section, Settings
 from readiness.spec import CheckSpec
+from readiness.verdict import not_applicable
 
 ATTENTION = (Status.FAIL, Status.ERROR, Status.WARN)
 
@@ -65,14 +66,13 @@ def report(material: Material, duration_seconds: float) -> Report:
         id: entry.absent for id, entry in settings.components.items() if entry.absent is not None
     }
     weights: dict[str, Fraction] = {id: Fraction(str(entry.weight)) for id, entry in settings.components.items()}
-    items = _items(material.judged, waived=True)
+    judged = [_declined(entry, absences) for entry in material.judged]
+    items = _items(judged, waived=True)
     board = Scoreboard(items, weights, excluded=absences)
-    unwaived = Scoreboard(_items(material.judged, waived=False), weights, excluded=absences)
+    unwaived = Scoreboard(_items(judged, waived=False), weights, excluded=absences)
     named = {str(name): "named by http.stack" for name in settings.http.stack}
     stack = named or recognised(material.collected)
-    checks = tuple(
-        _result(entry, item, board, stack, settings) for entry, item in zip(material.judged, items, strict=True)
-    )
+    checks = tuple(_result(entry, item, board, stack, settings) for entry, item in zip(judged, items, strict=True))
     names = {**COMPONENTS, **{id: name for id, name in ON_DEMAND.items() if id in material.on_demand}}
     components = tuple(_components(names, board, unwaived, checks, settings, absences))
     score = None if material.partial else _published(board.overall.score)
@@ -122,6 +122,14 @@ def against(report: Report, baseline: Report, settings: GateSettings) -> Report:
     comparison = diff.compare(baseline, report)
     judged = gate.evaluate(settings, report.score, report.coverage, report.components, report.checks, comparison)
     return replace(report, comparison=comparison, gate=judged)
+
+
+def _declined(entry: Judged, absences: Mapping[str, str]) -> Judged:
+    """Of a component that is declared absent nobody is to configure anything."""
+    reason = absences.get(entry.spec.component)
+    if reason is None or entry.finding.status is not Status.UNTESTED:
+        return entry
+    return replace(entry, finding=not_applicable(f"declared absent: {reason}", declared=reason))
 
 
 def _overall_cap(board: Scoreboard) -> Cap | None:

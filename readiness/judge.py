@@ -126,7 +126,7 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
         if entry.outcome is Outcome.NOT_CONFIGURED:
             arguments[name] = None
             if not wanted.optional:
-                return _unconfigured([entry])
+                return _unconfigured([entry], settings)
             missing.append(entry)
         elif entry.facts is None:
             failure = failure or Finding(Status.ERROR, entry.reason, evidence=_needs(entry.privilege))
@@ -138,7 +138,7 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
             arguments[name] = entry.facts
             available = True
     if not available and (failure or missing):
-        return failure or _unconfigured(missing)
+        return failure or _unconfigured(missing, settings)
     try:
         finding = spec.function(**arguments, **parameters)
     except FactMissing as error:
@@ -151,11 +151,12 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
     return finding
 
 
-def _unconfigured(missing: Sequence[Collected]) -> Finding:
-    """What a check gets whose systems are not configured: another system may stand in for all of them."""
+def _unconfigured(missing: Sequence[Collected], settings: Settings) -> Finding:
+    """What a check gets whose systems are not configured: others may stand in for them, or there are none."""
     needs = " or ".join(entry.needs for entry in missing)
-    if all(entry.reason for entry in missing):
-        return not_applicable(missing[0].reason, needs=needs)
+    declined = [settings.declined(entry.needs) for entry in missing]
+    if all(entry.reason or reason for entry, reason in zip(missing, declined, strict=True)):
+        return not_applicable(missing[0].reason or f"declared absent: {declined[0]}", needs=needs)
     return untested(f"needs {needs} in the configuration")
 
 

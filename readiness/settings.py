@@ -256,6 +256,16 @@ class ComponentSettings(Section):
     weight: Positive = 1
 
 
+class Absences(Section):
+    """Why the deployment has no database or cache, in the words of `components`; empty where nobody says so.
+
+    No part of a configuration file: `Settings.section` makes it, for checks that would ask for what is not there.
+    """
+
+    database: str = ""
+    caching: str = ""
+
+
 class GateSettings(Section):
     fail_under: Score | None = None
     components: dict[ComponentId, Score] = {}
@@ -306,6 +316,9 @@ class HistorySettings(Section):
     keep: Count = Field(default=1000, description="audits of one service and environment; the oldest go")
 
 
+_STORES = {"mongodb": "database", "redis": "caching"}
+
+
 class Settings(Section):
     """A whole configuration. Packs may add sections of their own; `config.load` builds that larger model."""
 
@@ -330,11 +343,29 @@ class Settings(Section):
 
     def section(self, wanted: type[Section]) -> Section:
         """The section of that type. Raises LookupError where this configuration has none."""
+        if wanted is Absences:
+            return self.absences
         for name in type(self).model_fields:
             value = getattr(self, name)
             if type(value) is wanted:
                 return value
         raise LookupError(f"no section {wanted.__name__}")
+
+    @property
+    def absences(self) -> Absences:
+        """The stores that are declared absent."""
+        return Absences(
+            **{name: entry.absent or "" for name, entry in self.components.items() if name in Absences.model_fields}
+        )
+
+    def declined(self, key: str) -> str:
+        """Why nobody misses a value of such a key: each way to give one leads to a store that is declared absent."""
+
+        def declared(part: str) -> str:
+            return getattr(self.absences, _STORES.get(part.partition(".")[0], ""), "")
+
+        reasons = [next(filter(None, map(declared, way.split(" and "))), "") for way in key.split(" or ")]
+        return reasons[0] if all(reasons) else ""
 
     def given(self, key: str) -> bool:
         """Whether the dotted key, such as `redis.url`, has a value; `a.b or a.c` asks for either, `and` for both.

@@ -123,11 +123,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _sections(by_type: Mapping[str, Any], registry: Registry, path: Path) -> dict[str, Any]:
+    by_type = dict(by_type)
+    declared = by_type.pop("Absences", {})
     fields = config.settings_model(registry).model_fields
     names = {field.annotation.__name__: name for name, field in fields.items() if field.annotation is not None}
     for type_name in by_type:
         assert type_name in names, f"{path}: the configuration has no section of type {type_name!r}"
-    return {names[type_name]: data for type_name, data in by_type.items()}
+    sections = {names[type_name]: data for type_name, data in by_type.items()}
+    return sections | {"components": {id: {"absent": reason} for id, reason in declared.items()}}
 
 
 def _strange(written: Any, read: Any, place: str) -> str:

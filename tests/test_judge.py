@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from readiness.api import ABSENT, Fact, Facts, Finding, absent, check, expect, failed, not_applicable, passed
+from readiness.api import ABSENT, Absences, Fact, Facts, Finding, absent, check, expect, failed, not_applicable, passed
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.judge import Judged, Selection, judge, waive
 from readiness.model import Status
@@ -226,3 +226,41 @@ def test_a_waiver_says_how_long_it_holds_and_which_check_it_may_mean() -> None:
     assert [record.state for record in records] == ["unneeded", "applied", "unknown", "not_run"]
     assert [record.days_left for record in records] == [0, 0, 0, 0]
     assert [record.hint for record in records] == ["", "", "did you mean 'database.other'?", ""]
+
+
+@pytest.mark.parametrize(
+    ("needs", "status"),
+    [
+        ("mongodb.uri", Status.NOT_APPLICABLE),
+        ("mongodb.uri or redis.url", Status.UNTESTED),
+        ("mongodb.uri and http.url", Status.NOT_APPLICABLE),
+        ("http.url", Status.UNTESTED),
+    ],
+)
+def test_what_is_declared_absent_is_not_asked_for(needs: str, status: Status) -> None:
+    spec = make("performance.disk", fine)
+    settings = Settings.model_validate({"components": {"database": {"absent": "a static site"}}})
+    collection: Collection = {Disk: Collected(Outcome.NOT_CONFIGURED, needs=needs)}
+    (entry,) = judge({spec.id: spec}, collection, settings, {})
+    assert entry.status is status
+    if status is Status.NOT_APPLICABLE:
+        assert entry.finding.message == "declared absent: a static site"
+
+
+def test_a_check_may_ask_what_is_declared_absent() -> None:
+    def told(disk: Disk, absences: Absences) -> Finding:
+        return passed(f"{absences.database}, {absences.caching or 'nothing'}")
+
+    spec = make("performance.told", told)
+    settings = Settings.model_validate({"components": {"database": {"absent": "a static site"}}})
+    (entry,) = judge({spec.id: spec}, {Disk: Collected(Outcome.COLLECTED, Disk(used=0.5))}, settings, {})
+    assert entry.finding.message == "a static site, nothing"
+
+
+def test_the_name_of_a_fact_in_the_code_is_not_shown() -> None:
+    def used(disk: Disk) -> Finding:
+        return expect(disk.used, what="use", at_most=0.8)
+
+    spec = make("performance.used", used)
+    assert run(spec, disk=Disk(used=absent("NOPERM")))[spec.id].finding.message == "NOPERM"
+    assert run(spec, disk=Disk())[spec.id].finding.message == "used: not reported by the system"

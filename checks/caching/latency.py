@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from readiness.api import Finding, check, failed, maybe, not_applicable, passed, scaled, show, untested, warn
+from readiness.api import Finding, check, failed, not_applicable, passed, scaled, show, untested, warn
 from readiness.facts.redis import RedisFacts
 
 from . import _fixes

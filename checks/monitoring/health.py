@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from readiness.api import (
+    Absences,
     Finding,
     HttpSettings,
     MongoDBSettings,
@@ -19,6 +20,7 @@ from readiness.facts.service import Dependency, Health, ServiceFacts
 
 from . import _fixes
 from ._health import dependencies, endpoint, judging, main
+from ._stores import stores
 
 _REFERENCE = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 _DRAFT = "https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06"
@@ -151,16 +153,18 @@ def _agrees(health: Health) -> Finding:
     phase=1,
     item="Monitoring",
 )
-def deps(service: ServiceFacts, mongodb: MongoDBSettings, redis: RedisSettings) -> Finding:
+def deps(service: ServiceFacts, absences: Absences, mongodb: MongoDBSettings, redis: RedisSettings) -> Finding:
     """Health reports database and cache one by one.
 
-    "Something is wrong" costs minutes of an outage that "the cache does not answer" saves. Expected are the systems
-    that the configuration names, or both where it names none. If health tells more to authorised callers, give the
-    auditor a credential in http.headers.
+    "Something is wrong" costs minutes of an outage that "the cache does not answer" saves. Expected are those that the
+    configuration names, or the service in its metrics and in health itself. If health tells more to authorised callers,
+    give the auditor a credential in http.headers.
     """
-    configured = {"database": mongodb.uri is not None, "cache": redis.url is not None}
-    wanted = [kind for kind, given in configured.items() if given] or list(configured)
     listed = dependencies(service)
+    having = stores(service, absences, mongodb, redis)
+    if finding := having.without("database", "cache"):
+        return finding
+    wanted = having.known
     kinds = {dependency.kind for dependency in listed.values() if dependency.status != "unknown"}
     missing = [kind for kind in wanted if kind not in kinds]
     observed = show(tuple(f"{name[:30]} ({entry.kind})" for name, entry in list(listed.items())[:8]))
@@ -185,7 +189,7 @@ def deps(service: ServiceFacts, mongodb: MongoDBSettings, redis: RedisSettings) 
     reference=_DRAFT + "#section-4.4",
     verify="curl -s https://HOST/health/ready",
 )
-def resptime(service: ServiceFacts) -> Finding:
+def resptime(service: ServiceFacts, absences: Absences, mongodb: MongoDBSettings, redis: RedisSettings) -> Finding:
     """Health reports how long each dependency took to answer, in milliseconds.
 
     A dependency that takes seconds is about to be down, and health is where that shows first. A time longer than the
@@ -194,6 +198,8 @@ def resptime(service: ServiceFacts) -> Finding:
     listed = {name: entry for name, entry in dependencies(service).items() if entry.kind != "other"}
     expected = "a response time for each dependency"
     if not listed:
+        if finding := stores(service, absences, mongodb, redis).without("database", "cache"):
+            return finding
         return failed("health reports no dependency, so no response time", observed="none", expected=expected)
     longest = max(health.exchange.seconds for health in judging(service)) * 1000 * 1.2 + 5
     findings = {name[:40]: _timed(entry, longest) for name, entry in listed.items()}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from readiness.api import Finding, check, failed, maybe, passed, untested, warn, worst
+from readiness.api import Absences, Finding, check, failed, maybe, not_applicable, passed, untested, warn, worst
 from readiness.facts.base import Absent
 from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
@@ -36,7 +36,12 @@ _ORDER: tuple[Condition, ...] = ("unknown", "good", "degraded", "bad")
     verify="redis-cli INFO commandstats | grep ping  # before and after: curl -s https://HOST/health/ready",
 )
 def truth(
-    service: ServiceFacts, mongo: MongoFacts | None, redis: RedisFacts | None, *, sure_after_seconds: float = 5
+    service: ServiceFacts,
+    mongo: MongoFacts | None,
+    redis: RedisFacts | None,
+    absences: Absences,
+    *,
+    sure_after_seconds: float = 5,
 ) -> Finding:
     """Health says of database and cache what they say of themselves, because it asks them.
 
@@ -45,6 +50,8 @@ def truth(
     An answer that health remembers for some seconds is legitimate, so silence in a short window is only a warning.
     """
     if mongo is None and redis is None:
+        if absences.database and absences.caching:
+            return not_applicable(f"declared absent: {absences.database}", **absences.model_dump())
         return untested("set mongodb.uri or redis.url, to compare what health says with what they say")
     health = main(service)
     if static(health):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, maybe, passed, show, warn
+from readiness.api import Absences, Finding, MongoDBSettings, RedisSettings, check, failed, maybe, passed, show, warn
 from readiness.facts.metrics import CacheMetrics, Family, Latency
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import ServiceFacts
 
 from . import _fixes_metrics
+from ._stores import stores
 
 _FORMATS = "https://prometheus.io/docs/instrumenting/exposition_formats/"
 _PRACTICES = "https://prometheus.io/docs/practices/instrumentation/"
@@ -114,13 +115,16 @@ def http(service: ServiceFacts) -> Finding:
     phase=2,
     item="Database Optimization",
 )
-def database(service: ServiceFacts) -> Finding:
+def database(service: ServiceFacts, absences: Absences, mongodb: MongoDBSettings, redis: RedisSettings) -> Finding:
     """The latency of database queries can be read from a histogram, by collection and operation.
 
     Slow requests are slow queries most of the time; this says which. Expected is database_query_duration_seconds, or
     what common libraries call it.
     """
-    return _latency(service.metrics.database, ("collection", "operation"), "database query")
+    exposed = service.metrics.database
+    if exposed is None and (finding := stores(service, absences, mongodb, redis).without("database")):
+        return finding
+    return _latency(exposed, ("collection", "operation"), "database query")
 
 
 def _latency(latency: Latency | None, meanings: tuple[str, ...], what: str) -> Finding:
@@ -152,7 +156,14 @@ def _latency(latency: Latency | None, meanings: tuple[str, ...], what: str) -> F
     item="Caching Strategy",
 )
 def cache(
-    service: ServiceFacts, redis: RedisFacts | None, *, far_apart: float = 0.2, enough_lookups: int = 100
+    service: ServiceFacts,
+    redis: RedisFacts | None,
+    absences: Absences,
+    mongodb: MongoDBSettings,
+    configured: RedisSettings,
+    *,
+    far_apart: float = 0.2,
+    enough_lookups: int = 100,
 ) -> Finding:
     """How often the cache answers can be read from the metrics, and they tell the truth.
 
@@ -162,6 +173,9 @@ def cache(
     found: CacheMetrics | None = service.metrics.cache
     expected = "counters of hits and misses, or a hit rate between 0 and 1"
     if found is None:
+        own = maybe(lambda: service.cache)  # in its memory: no dependency, but as good a thing to watch
+        if own is None and (finding := stores(service, absences, mongodb, configured).without("cache")):
+            return finding
         return failed("no hits, misses or hit rate of a cache", observed="no such family", expected=expected)
     names = {name: found.__dict__[name] for name in ("hits_family", "misses_family", "gauge")}
     known = {name: value for name, value in names.items() if isinstance(value, str)}
