@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from readiness.api import Finding, check, failed, maybe, not_applicable, passed, show, warn
+from readiness.api import Finding, check, failed, maybe, not_applicable, passed, show, untested, warn
 from readiness.facts.redis import RedisFacts
 
 from . import _fixes
@@ -22,8 +22,12 @@ def snapshots(redis: RedisFacts) -> bool:
     save = maybe(lambda: redis.config.save)
     if save is not None:
         return bool(save.strip())
-    persistence, started = redis.persistence, redis.now - redis.server.uptime_seconds
-    return not (persistence.rdb_changes > 0 and abs(persistence.rdb_last_save - started) < 5)
+    return not (redis.persistence.rdb_changes > 0 and _never_saved(redis))
+
+
+def _never_saved(redis: RedisFacts) -> bool:
+    """Whether the time of the last snapshot is that of the start, with which the server begins."""
+    return abs(redis.persistence.rdb_last_save - (redis.now - redis.server.uptime_seconds)) < 5
 
 
 @check(
@@ -77,7 +81,8 @@ def last_save(redis: RedisFacts, *, good_hours: float = 24, bad_hours: float = 4
     """Where data is written to disk, the writing works.
 
     After a failed snapshot the server refuses writes by default (MISCONF). Snapshots older than a day, while there are
-    changes, mean that they no longer happen; the common alert fires at 48 hours.
+    changes, mean that they no longer happen; the common alert fires at 48 hours. Where none was due since the start,
+    nobody knows whether one would succeed.
     """
     persistence = redis.persistence
     states = {
@@ -96,7 +101,12 @@ def last_save(redis: RedisFacts, *, good_hours: float = 24, bad_hours: float = 4
         return passed("the append-only file is written", observed="ok", expected="ok")
     hours = max(0.0, redis.now - persistence.rdb_last_save) / 3600
     more: dict[str, Any] = {"observed": f"ok, {hours:.1f} h ago", "expected": expected}
-    if persistence.rdb_changes == 0 or hours <= good_hours:
+    recent = persistence.rdb_changes == 0 or hours <= good_hours
+    if recent and maybe(lambda: _never_saved(redis)):
+        if aof:
+            return passed("the append-only file is written", observed="ok", expected="ok")
+        return untested(f"no snapshot since the start {hours:.1f} h ago: audit again after the first, or run BGSAVE")
+    if recent:
         return passed(f"the last snapshot succeeded {hours:.1f} h ago", **more)
     message = f"no snapshot for {hours:,.0f} h, {persistence.rdb_changes:,} changes since"
     return warn(message, **more) if hours <= bad_hours else failed(message, **more)

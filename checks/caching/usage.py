@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from readiness.api import Finding, check, failed, maybe, passed, show, warn
+from readiness.api import Finding, check, failed, maybe, passed, show, untested, warn
 from readiness.facts.cache_use import CacheUseFacts, Signal
 from readiness.facts.mongodb import MongoFacts
 from readiness.facts.redis import RedisFacts
@@ -46,11 +46,14 @@ def shared_by_app(
     compared with those of the quiet time in between: 0.2 lookups a request are enough, if they are more than three
     standard deviations of the background. Where that is too loud, it takes the service's word for its cache, or
     connections from hosts that the application's connections to MongoDB come from, too. Where no service is configured,
-    connections and lookups of the window have to do; those of replicas, sentinels and exporters do not count.
+    only such connections can tell whose lookups they are. A queue or a store is judged by connections and commands;
+    those of replicas, sentinels and exporters do not count.
     """
     crowd = _crowd(redis)
-    if use is None or maybe(lambda: use.asked) is False or redis.role not in ("cache", "session"):
+    if redis.role not in ("cache", "session"):
         return _by_traffic(redis, crowd)
+    if use is None or maybe(lambda: use.asked) is False:
+        return _without_service(redis, crowd, _application_hosts(mongo))
     if maybe(lambda: use.lookups) is None:
         return _by_traffic(redis, crowd, "requests to the service told nothing; name cached paths in http.endpoints")
     signal, ruled_out = _measured(use, at_least)
@@ -146,6 +149,20 @@ def _measured(use: CacheUseFacts, at_least: float) -> tuple[Signal, bool]:
 def _at_most(signal: Signal) -> float:
     """How many a request there may have been."""
     return max(0.0, signal.extra) + 3 * signal.sigma
+
+
+def _without_service(redis: RedisFacts, crowd: _Crowd, ours: set[str]) -> Finding:
+    """Whose lookups they are only hosts can tell that the application's connections to MongoDB come from, too."""
+    lookups = redis.lookups
+    shared = sorted(ours & set(crowd.hosts))
+    if not shared or not lookups:
+        return untested(f"needs http.url in the configuration: whose the {lookups:,} lookups are cannot be told")
+    return passed(
+        f"{lookups:,} lookups in the window, and the application's {show(tuple(shared[:3]))} are connected",
+        observed=f"{crowd.text}, {lookups:,} lookups in {redis.window.seconds:.1f} s",
+        expected="lookups, and connections of the application's hosts",
+        evidence={"connections": crowd.connections, "hosts": crowd.hosts[:20], "lookups": lookups},
+    )
 
 
 def _by_traffic(redis: RedisFacts, crowd: _Crowd, doubt: str = "") -> Finding:

@@ -6,7 +6,7 @@ from readiness.api import Finding, check, failed, maybe, passed, scaled, show, u
 from readiness.facts.mongodb import MongoFacts, MongoMember, ReplicaMember
 
 from . import _fixes
-from ._members import MONITOR, REACH, by_name, config, each, listed, standalone, status
+from ._members import MONITOR, REACH, by_name, config, counted, each, listed, standalone, status
 
 PRIMARY, SECONDARY, STARTUP, ARBITER, STARTUP2, DOWN = 1, 2, 0, 7, 5, 8
 STATES = {0: "starting", 3: "recovering", 5: "starting", 6: "unknown", 8: "down", 9: "rolling back", 10: "removed"}
@@ -188,7 +188,8 @@ def oplog_window(
         if hours >= good_hours:
             return passed(message, observed=observed, expected=expected)
         if projected and span < young_hours:
-            return untested(f"the oplog began {span * 60:.0f} minutes ago: too young to tell for how long it lasts")
+            age = counted(round(span * 60), "minute")
+            return untested(f"the oplog began {age} ago: too young to tell for how long it lasts")
         verdict = failed if hours < bad_hours and not projected else warn
         return verdict(message, observed=observed, expected=expected)
 

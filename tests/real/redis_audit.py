@@ -20,7 +20,6 @@ SECONDS = 0.5
 
 # What a server on loopback without any configuration, and without traffic, is told.
 IDLE = {
-    "caching.usage.shared_by_app": Status.FAIL,
     "caching.usage.not_idle": Status.WARN,
 }
 PLAIN = {
