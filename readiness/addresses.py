@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import shlex
 from collections.abc import Mapping
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from readiness.settings import Settings
 
 # What a shell, a template or a reader could take for anything but an address stays a placeholder.
-_PLAIN = re.compile(r"[A-Za-z0-9./:_~+%\[\]-]{1,300}( [0-9]{1,5})?")
+_PLAIN = re.compile(r"(-h [A-Za-z0-9.:_-]{1,300} -p|[A-Za-z0-9./:_~+%\[\]-]{1,300})( [0-9]{1,5})?")
+# A certificate is for a name.
+_NAMED = {"-d HOST": "-d example.com", "live/HOST": "live/example.com"}
 _PORTS = {"http": 80, "https": 443}
 
 
 def addresses(settings: Settings, component: str) -> Mapping[str, str]:
     """What stands for which placeholder in the commands of a component; what is not configured is left out.
 
-    Never the address of a database or a cache, which comes with credentials: commands take it from the environment. A
-    bare HOST in the commands of those components is theirs.
+    Of a database or a cache no more than host and port: the whole address comes with credentials, so commands take it
+    from the environment. A bare HOST in the commands of those components is theirs.
     """
     found = {
         "http://PROMETHEUS:9090": (settings.prometheus.url or "").rstrip("/"),
@@ -31,21 +37,25 @@ def addresses(settings: Settings, component: str) -> Mapping[str, str]:
             ("ENDPOINT", settings.http.endpoints),
         ):
             found[name] = paths[0][1:] if paths else ""
-    store = component in ("database", "caching")
-    return {
-        placeholder: text
-        for placeholder, text in found.items()
-        if _PLAIN.fullmatch(text) and (not store or placeholder.endswith("://HOST"))
-    }
+    if component in ("database", "caching"):
+        found = {placeholder: text for placeholder, text in found.items() if placeholder.endswith(("://HOST", "$URL"))}
+        found |= _stores(settings)
+    known = {placeholder: text for placeholder, text in found.items() if _PLAIN.fullmatch(text)}
+    if _no_name(known.get("HOST", "")):
+        known |= _NAMED
+    return known
 
 
 def _service(url: str) -> dict[str, str]:
+    """Paths are asked for below the base URL's own; what speaks another protocol belongs to the origin."""
     parts = urlsplit(url)
-    base = f"{parts.scheme}://{parts.netloc}"
+    origin = f"{parts.scheme}://{parts.netloc}"
+    base = origin + parts.path.rstrip("/")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = parts.port or _PORTS.get(parts.scheme, 443)
     return {
         "https://HOST": base,
+        "https://HOST/.well-known": f"{origin}/.well-known",
         "http://HOST": f"http://{host}",
         "HOST:PORT": f"{host}:{port}",
         "HOST:443": f"{host}:{port}",
@@ -53,6 +63,43 @@ def _service(url: str) -> dict[str, str]:
         "HOST": host,
         "$URL": base,
     }
+
+
+def _stores(settings: Settings) -> dict[str, str]:
+    host, port = _server(settings.redis.url, "6379")
+    found = {"HOST:6379": f"{host}:{port}", "-h HOST -p 6379": f"-h {host.strip('[]')} -p {port}"} if host else {}
+    host, port = _server(settings.mongodb.uri, "27017")
+    return found | ({"HOST:27017": f"{host}:{port}"} if host else {})
+
+
+def _server(url: SecretStr | None, port: str) -> tuple[str, str]:
+    """Host and port of the first server that a store's URL names, or nothing where that might be part of a secret."""
+    scheme, _, rest = url.get_secret_value().partition("://") if url is not None else ("", "", "")
+    named = re.split(r"[/?#]", rest, maxsplit=1)
+    address = named[0].rpartition("@")[2].split(",")[0]
+    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", address)
+    if found is None or scheme.endswith("+srv") or "@" in "".join(named[1:]):
+        return "", ""
+    return found[1], found[2] or port
+
+
+def _no_name(host: str) -> bool:
+    """Whether nobody issues a certificate for it."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
+def trusting(text: str, settings: Settings) -> str:
+    """`text` in which curl verifies the service's certificate by `http.ca_file`, as the audit does."""
+    url, file = settings.http.url or "", str(settings.http.ca_file or "")
+    if not url.startswith("https://") or not file.isprintable() or not file:
+        return text
+    origin = re.escape(f"https://{urlsplit(url).netloc}")
+    option = f"curl --cacert {shlex.quote(file)} "
+    return re.sub(rf"(?<![\w-])curl (?=[^|\n]*{origin})", lambda _: option, text)
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from readiness import __version__, diff, gate, scoring
-from readiness.addresses import addresses, filled
+from readiness.addresses import addresses, filled, trusting
 from readiness.facts import load_measurements, measurements
 from readiness.facts.architecture import architecture
 from readiness.facts.collected import Collected, Outcome
@@ -182,8 +182,8 @@ def _result(entry: Judged, item: Item, board: Scoreboard, stack: Mapping[str, st
         expected=finding.expected,
         evidence=finding.evidence,
         explanation=spec.explanation,
-        fix=filled(fix, known),
-        verify=filled(finding.verify or spec.verify, known),
+        fix=trusting(filled(fix, known), settings),
+        verify=trusting(filled(finding.verify or spec.verify, known), settings),
         effort=spec.effort,
         reference=spec.reference,
         privilege=spec.privilege,

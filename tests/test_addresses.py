@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from readiness.addresses import addresses, filled
+from readiness.addresses import addresses, filled, trusting
 from readiness.settings import Settings
 
 
@@ -73,3 +73,67 @@ def test_no_credentials() -> None:
         "caching",
     )
     assert "secret" not in repr(known)
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("curl $URL; curl $URL/assets", "curl https://shop.example/v1; curl https://shop.example/v1/assets"),
+        ("curl https://HOST/health/ready", "curl https://shop.example/v1/health/ready"),
+        ("curl https://HOST/.well-known/security.txt", "curl https://shop.example/.well-known/security.txt"),
+        ("curl -sI http://HOST/", "curl -sI http://shop.example/"),
+        ("openssl s_client -connect HOST:443", "openssl s_client -connect shop.example:443"),
+        ("nc HOST 80", "nc shop.example 443"),
+    ],
+)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_service_below_a_path(text: str, becomes: str, slash: str) -> None:
+    assert made(text, http={"url": f"https://shop.example/v1{slash}"}) == becomes
+
+
+STORES = "redis-cli -h HOST -p 6379 PING; openssl s_client -connect HOST:6379; mongosh mongodb://HOST:27017"
+
+
+@pytest.mark.parametrize("component", ["caching", "database"])
+def test_host_and_port_of_stores(component: str) -> None:
+    stores = {"redis": {"url": "rediss://u:s3cret@cache:7000/3?x=y"}, "mongodb": {"uri": "mongodb://u:s3cret@a,b:1/db"}}
+    assert made(STORES, component, **stores) == (
+        "redis-cli -h cache -p 7000 PING; openssl s_client -connect cache:7000; mongosh mongodb://a:27017"
+    )
+
+
+@pytest.mark.parametrize(
+    "stores",
+    [
+        {"redis": {"url": "unix:///run/redis.sock"}, "mongodb": {"uri": "mongodb+srv://u:s3cret@cluster.example/db"}},
+        {"redis": {"url": "redis://user:12#34@cache/"}},
+        {"redis": {"url": "redis://user:12?34@cache/"}},
+    ],
+    ids=["no host", "half a password", "half a password again"],
+)
+def test_what_may_be_no_host_stays_a_placeholder(stores: dict[str, Any]) -> None:
+    assert made(STORES, "caching", **stores) == STORES
+
+
+def test_the_service_in_the_commands_of_stores() -> None:
+    assert made("curl $URL; curl $URL_OF_ANOTHER HOST", "caching", http=SHOP) == (
+        "curl https://shop.example:8443; curl $URL_OF_ANOTHER HOST"
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_nobody_issues_a_certificate_for_an_address(host: str) -> None:
+    text = "certbot --nginx -d HOST; ls /etc/letsencrypt/live/HOST/"
+    assert made(text, http={"url": f"http://{host}:8080"}) == (
+        "certbot --nginx -d example.com; ls /etc/letsencrypt/live/example.com/"
+    )
+    assert "-d shop.example;" in made(text, http=SHOP)
+
+
+def test_curl_trusts_what_the_audit_trusts() -> None:
+    settings = Settings.model_validate({"http": {"url": "https://shop/", "ca_file": "my ca.pem"}})
+    text = "for i in 1 2; do curl -s https://shop/a; done | sort; curl -s https://elsewhere/ | wc; libcurl https://shop"
+    assert trusting(text, settings) == text.replace("do curl", "do curl --cacert 'my ca.pem'")
+    nested = 'curl -si -H "If-None-Match: $(curl -sI https://shop | head -1)" https://shop | head -1'
+    assert trusting(nested, settings).count("--cacert") == 2
+    assert trusting(text, Settings.model_validate({"http": {"url": "https://shop/"}})) == text

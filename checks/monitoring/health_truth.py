@@ -33,7 +33,7 @@ _ORDER: tuple[Condition, ...] = ("unknown", "good", "degraded", "bad")
     fixes=_fixes.HEALTH,
     effort="hours",
     reference="https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/#readiness-probe",
-    verify="redis-cli INFO commandstats | grep ping  # before and after: curl -s https://HOST/health/ready",
+    verify="redis-cli -u $REDIS_URL INFO commandstats | grep ping  # before and after: curl -s https://HOST/health/ready",
 )
 def truth(
     service: ServiceFacts,
