@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -31,8 +35,10 @@ http {{
     scgi_temp_path {folder}/scgi;
     {http}
     server {{
+        {listen}
+        root {folder};
         {server}
-        location /test {{
+        location / {{
             {location}
         }}
     }}
@@ -67,10 +73,23 @@ def test_every_stack_is_used() -> None:
     assert used == set(STACKS)
 
 
-def test_nginx_reads_its_snippets(tmp_path: Path) -> None:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
+def parts(text: str) -> Iterator[tuple[str, str]]:
+    """The blocks of an nginx.conf that a snippet is for, and what goes into them, without comments."""
+    assert text.startswith("# in "), text
+    for block, part in re.findall(r"(?ms)^# in (\w+) \{\}[^\n]*\n(.*?)(?=^# in \w+ \{\}|\Z)", text):
+        assert block in ("http", "server", "location"), text
+        yield block, re.sub(r"(?m)(^|\s+)# .*$", "", part).strip()
+
+
+@pytest.fixture
+def nginx() -> str:
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if found is None:
         pytest.skip("no nginx on PATH")
+    return found
+
+
+def test_nginx_reads_its_snippets(tmp_path: Path, nginx: str) -> None:
     certificate = tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
@@ -80,19 +99,75 @@ def test_nginx_reads_its_snippets(tmp_path: Path) -> None:
     with certificate.open("a") as file:
         file.write((tmp_path / "out.pem").read_text())
     for name, text in texts("nginx"):
-        block, _, _ = text.removeprefix("# in ").partition(" {}")
-        assert block in ("http", "server", "location"), name
         text = text.replace("/etc/letsencrypt/live/HOST/fullchain.pem", str(certificate))
         text = text.replace("/etc/letsencrypt/live/HOST/privkey.pem", str(certificate))
-        places = {"http": "", "server": "", "location": ""} | {block: text}
+        places = {"http": "", "server": "", "location": ""}
+        for block, part in parts(text):
+            places[block] += f"{part}\n"
         if "443 ssl" in text and "ssl_certificate " not in text:
             places["server"] += f"\nssl_certificate {certificate}; ssl_certificate_key {certificate};"
-        (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, **places))
+        (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, listen="", **places))
         done = subprocess.run(
             [nginx, "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{name}\n{text}\n{done.stderr}"
+        assert "[warn]" not in done.stderr, f"{name}\n{text}\n{done.stderr}"
+
+
+# Two ways to do one thing, and what needs a certificate.
+APART = ("performance.load_balancing", "performance.http2", "security.tls.")
+
+
+def test_no_fix_for_nginx_undoes_another(tmp_path: Path, nginx: str) -> None:
+    places: dict[str, list[str]] = {"http": [], "server": [], "location": []}
+    for name, text in texts("nginx"):
+        for block, part in [] if name.startswith(APART) else parts(text):
+            if part not in places[block]:
+                places[block].append(part)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "app.js").write_text("let shop = 1;" * 100)
+    (tmp_path / "index.html").write_text("<html lang=en><title>Shop</title></html>")
+    (tmp_path / "error.html").write_text('<p>Error <!--#echo var="request_id" --></p>')
+    config = NGINX.replace("access_log off;", "access_log off; types {{ text/html html; application/javascript js; }}")
+    config = config.format(
+        folder=tmp_path, listen=f"listen 127.0.0.1:{port};", **{name: "\n".join(each) for name, each in places.items()}
+    ).replace("/srv/errors", str(tmp_path))
+    if os.getuid() == 0:
+        config = f"user root;\n{config}"
+    (tmp_path / "nginx.conf").write_text(config)
+    command = [nginx, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log"), "-g", "daemon off;"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=5)) as client:
+                answers = {
+                    "page": client.get("/"),
+                    "script": client.get("/app.js"),
+                    "unknown": client.get("/no-such-path"),
+                    "options": client.options("/"),
+                    "refused": client.post("/"),
+                    "debug": client.get("/actuator"),
+                    "security.txt": client.get("/.well-known/security.txt"),
+                }
+                burst = [client.get("/") for _ in range(250)]
+        finally:
+            server.terminate()
+            errors = server.communicate(timeout=10)[1]
+    assert "warn" not in errors
+    limited = next(answer for answer in burst if answer.status_code == 429)
+    for name, answer in {**answers, "limited": limited}.items():
+        names = [key for key, _ in answer.headers.multi_items() if key != "vary"]
+        assert len(names) == len(set(names)), f"{name}: a header twice"
+        assert {"x-content-type-options", "content-security-policy", "x-request-id"} <= set(names), name
+    assert [answer.status_code for answer in answers.values()] == [200, 200, 404, 204, 405, 403, 200]
+    assert answers["script"].headers["cache-control"] == "max-age=31536000"
+    assert "cache-control" not in answers["page"].headers
+    assert answers["options"].headers["allow"] == answers["refused"].headers["allow"] == "GET, HEAD, OPTIONS"
+    assert answers["unknown"].text.startswith("<p>Error ") or "Not Found" in answers["unknown"].text
+    assert limited.headers["retry-after"] == "1"
+    assert "retry-after" not in answers["page"].headers
 
 
 def test_node_parses_the_scripts() -> None:

@@ -1,6 +1,8 @@
 """Fixes for error answers, by stack; first what is to be tried first.
 
-A snippet for nginx begins with the block that it goes into. Tests put it there and let nginx read it.
+A snippet for nginx says above each part into which block it goes; tests put it there and let nginx read it. Headers
+are set in server {} only: add_header in a location drops all that it would inherit. Where a header is for some answers
+only, its value is empty for the others, which nginx leaves out.
 """
 
 from __future__ import annotations
@@ -56,11 +58,13 @@ FRAMEWORK_PAGE = {
         DEBUG = False
     """,
     "nginx": """
-        # in server {}
-        error_page 404 /404.html;
-        location = /404.html {
+        # in server {}; in your page <!--#echo var="status" --> and <!--#echo var="request_id" --> are replaced
+        error_page 400 403 404 405 413 414 429 500 502 503 504 /error.html;
+        error_page 494 =400 /error.html;
+        location = /error.html {
             internal;
             root /srv/errors;
+            ssi on;
         }
     """,
 }
@@ -104,7 +108,8 @@ HANDLER = {
     """,
     "nginx": r"""
         # in server {}; for errors that the proxy makes itself
-        error_page 400 413 414 431 494 502 503 504 @error;
+        error_page 400 413 414 431 502 503 504 @error;
+        error_page 494 =400 @error;
         location @error {
             default_type application/json;
             return 503 "{\"code\":\"unavailable\",\"message\":\"try again\",\"requestId\":\"$request_id\"}";
@@ -148,8 +153,8 @@ REQUEST_ID = {
     "nginx": """
         # in server {}
         add_header X-Request-Id $request_id always;
-        proxy_set_header X-Request-Id $request_id;
-        # and the application puts the same id into the body of its errors
+        # where there is an application, so that it can put the id into its log and its errors:
+        # proxy_set_header X-Request-Id $request_id;
     """,
     "express": """
         app.use((req, res, next) => {  // before everything else
@@ -207,11 +212,16 @@ RETRY_AFTER = {
     "fastapi": 'raise HTTPException(503, {"code": "unavailable"}, headers={"Retry-After": "5"})',
     "django": 'response = JsonResponse({"code": "unavailable"}, status=503, headers={"Retry-After": "5"})',
     "nginx": r"""
+        # in http {}
+        map $status $retry_busy {
+            default "";
+            ~^50[234]$ 5;
+        }
         # in server {}
+        add_header Retry-After $retry_busy always;
         error_page 502 503 504 @busy;
         location @busy {
             default_type application/json;
-            add_header Retry-After 5 always;
             return 503 "{\"code\":\"unavailable\",\"message\":\"try again in 5 s\"}";
         }
     """,

@@ -94,9 +94,15 @@ OPTIONS = {
             def get(self, request): ...
     """,
     "nginx": """
-        # in location {}
+        # in http {}; what an application allows, it says itself
+        map "$request_method $status $sent_http_allow" $allow {
+            default "";
+            "~^(OPTIONS [0-9]+|[A-Z]+ 405) $" "GET, HEAD, OPTIONS";
+        }
+        # in server {}
+        add_header Allow $allow always;
+        # in location {}, of files
         if ($request_method = OPTIONS) {
-            add_header Allow "GET, HEAD, OPTIONS";
             return 204;
         }
     """,
@@ -117,6 +123,7 @@ METHOD = {
         @require_http_methods(["GET", "HEAD", "POST"])
         def products(request): ...
     """,
+    "nginx": OPTIONS["nginx"],
 }
 HEAD = {
     "express": "app.get('/', home);  // answers HEAD as well, unless an app.all() or a guard on the method comes first",

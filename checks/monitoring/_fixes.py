@@ -95,7 +95,7 @@ NO_STORE = {
     "nginx": """
         # in server {}
         location /health {
-            add_header Cache-Control no-store always;
+            expires -1;  # Cache-Control: no-cache
             proxy_pass http://127.0.0.1:3000;
         }
     """,
@@ -169,7 +169,8 @@ REQUEST_ID = {
     "nginx": """
         # in server {}
         add_header X-Request-Id $request_id always;
-        proxy_set_header X-Request-Id $request_id;
+        # where there is an application, so that it can put the id into its log and its errors:
+        # proxy_set_header X-Request-Id $request_id;
     """,
     "express": r"""
         app.use((req, res, next) => {  // before everything else, so that errors have an id too

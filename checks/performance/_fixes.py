@@ -1,6 +1,8 @@
 """Fixes for how answers are delivered, by stack; first what is to be tried first.
 
-A snippet for nginx begins with the block that it goes into. Tests put it there and let nginx read it.
+A snippet for nginx says above each part into which block it goes; tests put it there and let nginx read it. Headers
+are set in server {} only: add_header in a location drops all that it would inherit. Where a header is for some answers
+only, its value is empty for the others, which nginx leaves out.
 """
 
 from __future__ import annotations
@@ -58,10 +60,15 @@ VALIDATORS = {
 }
 STATIC = {
     "nginx": """
-        # in server {}; names must change with the content, app.3f9c2a71.js
-        location /assets/ {
-            add_header Cache-Control "public, max-age=31536000, immutable";
+        # in http {}; names must change with the content, app.3f9c2a71.js
+        map $sent_http_content_type $lifetime {
+            default off;
+            ~^text/css 1y;
+            ~javascript 1y;
+            ~^(font|image)/ 1y;
         }
+        # in server {}
+        expires $lifetime;
     """,
     "express": """
         // names must change with the content, app.3f9c2a71.js
@@ -114,13 +121,15 @@ PAYLOAD = {
 }
 KEEPALIVE = {
     "nginx": """
-        # in http {}
+        # in http {}; the upstream where there is an application behind
+        keepalive_timeout 65s;
         upstream app {
             server 127.0.0.1:3000;
             keepalive 32;
         }
-        keepalive_timeout 65s;
-        # and in location {}: proxy_http_version 1.1; proxy_set_header Connection "";
+        # in location {}, with proxy_pass http://app
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
     """,
     "kubernetes": """
         apiVersion: v1
@@ -139,7 +148,7 @@ KEEPALIVE = {
 }
 HTTP2 = {
     "nginx": """
-        # in server {}; from nginx 1.25.1 on: listen 443 ssl; http2 on;
+        # in server {}, instead of listen 443 ssl; from nginx 1.25.1 on add http2 on
         listen 443 ssl http2;
     """,
     "kubernetes": """
@@ -177,7 +186,8 @@ LOAD_BALANCING = {
             server 10.0.0.12:3000 max_fails=2 fail_timeout=5s;
             keepalive 32;
         }
-        # and each instance names itself: add_header X-Instance-Id $hostname always;
+        # in server {}; each instance names itself
+        add_header X-Instance-Id $hostname always;
     """,
 }
 COLD_START = {
@@ -202,11 +212,15 @@ COLD_START = {
 }
 CDN = {
     "nginx": """
-        # in server {}, on the origin of the CDN
-        location /assets/ {
-            add_header Cache-Control "public, max-age=31536000, immutable";
-            add_header Access-Control-Allow-Origin "*";
+        # in http {}, on the origin: what the CDN that is put in front of it may keep
+        map $sent_http_content_type $lifetime {
+            default off;
+            ~^text/css 1y;
+            ~javascript 1y;
+            ~^(font|image)/ 1y;
         }
+        # in server {}
+        expires $lifetime;
     """,
     "express": """
         app.use('/assets', express.static('dist/assets', {maxAge: '1y', immutable: true}));  // the origin of the CDN

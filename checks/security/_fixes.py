@@ -1,6 +1,8 @@
 """Fixes for response headers, cookies, CORS and rate limits, by stack; first what is to be tried first.
 
-A snippet for nginx begins with the block that it goes into. Tests put it there and let nginx read it.
+A snippet for nginx says above each part into which block it goes; tests put it there and let nginx read it. Headers
+are set in server {} only: add_header in a location drops all that it would inherit. Where a header is for some answers
+only, its value is empty for the others, which nginx leaves out.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+_NGINX = "# in server {}, and in each location that has an add_header of its own"
 _EXPRESS = """
 app.use((req, res, next) => {{  // before the routes
   res.set({{{}}});
@@ -55,7 +58,7 @@ def headers(sent: Mapping[str, str], *, django: str = "") -> dict[str, str]:
         return "".join(f"\n{indent}{step}{json.dumps(name)}: {value}," for name, value in pairs) + f"\n{indent}"
 
     return {
-        "nginx": "\n".join(["# in server {}", *(f"add_header {name} {value} always;" for name, value in pairs)]),
+        "nginx": "\n".join([_NGINX, *(f"add_header {name} {value} always;" for name, value in pairs)]),
         "express": _EXPRESS.format(listed("  ", "  ")),
         "fastapi": _FASTAPI.format(listed("    ", "    ")),
         "django": django
@@ -70,8 +73,9 @@ CSP = headers(
         "frame-ancestors 'none'"
     }
 )
+# Not frame-ancestors, which the policy above has: a second policy would be sent beside it, or instead of it.
 FRAMING = headers(
-    {"Content-Security-Policy": "frame-ancestors 'none'", "X-Frame-Options": "DENY"},
+    {"X-Frame-Options": "DENY"},
     django='X_FRAME_OPTIONS = "DENY"  # settings.py, with XFrameOptionsMiddleware in MIDDLEWARE',
 )
 MIME_SNIFFING = headers(
@@ -104,7 +108,7 @@ MEDIA_TYPE = {
     "nginx": """
         # in server {}
         charset utf-8;
-        charset_types text/html text/plain text/css application/javascript application/json;
+        charset_types text/plain text/css application/javascript application/json;
     """,
     "express": "app.get('/', (req, res) => res.type('html').send(page));  // text/html; charset=utf-8",
     "fastapi": """
@@ -171,8 +175,9 @@ CORS = {
             default "";
             "https://www.example.com" $http_origin;
         }
-        # and in location {}: add_header Access-Control-Allow-Origin $allowed_origin always;
-        #                     add_header Vary Origin always;
+        # in server {}
+        add_header Access-Control-Allow-Origin $allowed_origin always;
+        add_header Vary Origin always;
     """,
 }
 CACHE_CONTROL = {
@@ -197,16 +202,28 @@ CACHE_CONTROL = {
         def orders(request): ...
     """,
     "nginx": """
-        # in location {}, of everything personal
-        add_header Cache-Control "no-store" always;
+        # in http {}
+        map $uri $kept {
+            default "";
+            ~^/PROTECTED no-store;  # everything personal
+        }
+        # in server {}
+        add_header Cache-Control $kept always;
     """,
 }
 RATE_LIMIT = {
     "nginx": """
         # in http {}
-        limit_req_zone $binary_remote_addr zone=clients:10m rate=10r/s;
+        limit_req_zone $binary_remote_addr zone=clients:10m rate=50r/s;
         limit_req_status 429;
-        # and in location {}: limit_req zone=clients burst=20 nodelay;
+        map $status $retry_limited {
+            default "";
+            429 1;
+        }
+        # in server {}
+        limit_req zone=clients burst=100 nodelay;
+        add_header RateLimit-Policy '"clients";q=50;w=1' always;
+        add_header Retry-After $retry_limited always;
     """,
     "express": """
         import {rateLimit} from 'express-rate-limit';
