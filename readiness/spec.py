@@ -98,15 +98,16 @@ class CheckSpec:
     def fix_in(self, stack: Collection[str]) -> tuple[str, str]:
         """The fix for a deployment in which `stack` was recognised, and the stack that it is written for.
 
-        Where only the runtime is known, a framework on it is near enough; another framework than the known one is not.
+        Where none fits, the general one, or an example that says so: of a framework on the known runtime if possible.
         """
         runtimes = {RUNTIMES[name] for name in stack if name in RUNTIMES}
-        bare = {name for name, runtime in RUNTIMES.items() if runtime in stack and runtime not in runtimes}
-        for wanted in ({*stack, *runtimes, *TOOLS}, bare):
-            for name, text in self.fixes.items():
-                if name in wanted:
-                    return text, name
-        return self.fix, self.fix_for
+        for name, text in self.fixes.items():
+            if name in {*stack, *runtimes, *TOOLS}:
+                return text, name
+        if not self.fix_for:
+            return self.fix, ""
+        nearest = next((name for name in self.fixes if RUNTIMES.get(name) in stack), self.fix_for)
+        return f"Example for {STACKS[nearest]}:\n{self.fixes[nearest]}", ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ FIXES = {
         (("nginx", "express"), "nginx"),  # the author's order
         (("fastapi",), "fastapi"),
         (("python",), "python"),
-        (("node",), "express"),  # of the same runtime
+        (("node",), ""),  # nothing says that it is Express
         (("django",), "python"),  # its runtime, and not another framework on it
         (("django", "python"), "python"),
         (("kubernetes",), ""),
@@ -255,10 +255,21 @@ def test_the_fix_for_what_was_recognised(stack: tuple[str, ...], chosen: str) ->
     assert spec.fix_in(stack) == (FIXES.get(chosen, "Compress."), chosen)
 
 
-def test_without_a_general_fix_the_first_one_is_shown_with_its_stack() -> None:
+def test_without_a_general_fix_the_first_one_is_documented() -> None:
     spec = made(fixes=FIXES)
     assert spec.fix == FIXES["nginx"]
-    assert spec.fix_in(()) == (FIXES["nginx"], "nginx")
+    assert spec.fix_in(("nginx",)) == (FIXES["nginx"], "nginx")
+
+
+@pytest.mark.parametrize(
+    ("stack", "example"),
+    [((), "Express"), (("python",), "FastAPI"), (("kubernetes",), "Express"), (("django", "python"), "FastAPI")],
+)
+def test_what_was_not_recognised_gets_an_example(stack: tuple[str, ...], example: str) -> None:
+    spec = made(fixes={"express": "app.use();", "fastapi": "app.add_middleware()"})
+    text, written_for = spec.fix_in(stack)
+    assert text.startswith(f"Example for {example}:\n")
+    assert written_for == ""
 
 
 def test_the_tool_of_a_store_is_at_hand() -> None:
@@ -269,7 +280,7 @@ def test_the_tool_of_a_store_is_at_hand() -> None:
 def test_another_framework_is_no_help() -> None:
     spec = made(fix="Serve it.", fixes={"django": "DEBUG = False"})
     assert spec.fix_in(("fastapi", "python")) == ("Serve it.", "")
-    assert spec.fix_in(("python",)) == ("DEBUG = False", "django")
+    assert spec.fix_in(("python",)) == ("Serve it.", "")
 
 
 def test_an_indented_text_is_set_straight() -> None:
