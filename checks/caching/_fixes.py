@@ -1,6 +1,7 @@
 """Fixes on the server, for a shell with redis-cli, and in the application, by its runtime.
 
-What CONFIG SET changes is lost at a restart unless CONFIG REWRITE writes it to the configuration file.
+What CONFIG SET changes is lost at a restart unless CONFIG REWRITE writes it to the configuration file, which a server
+may be started without.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 def settings(**values: str) -> dict[str, str]:
     """CONFIG SET of parameters, underscores for hyphens, made permanent."""
-    pairs = (f"{name.replace('_', '-')} {value}" for name, value in values.items())
+    pairs = [f"{name.replace('_', '-')} {value}" for name, value in values.items()]
     lines = [f'redis-cli -u "$REDIS_URL" CONFIG SET {pair}' for pair in pairs]
-    return {"redis-cli": "\n".join([*lines, 'redis-cli -u "$REDIS_URL" CONFIG REWRITE'])}
+    started = " ".join(f"--{pair}" for pair in pairs)
+    keep = f'redis-cli -u "$REDIS_URL" CONFIG REWRITE  # started without a file, it needs {started}'
+    return {"redis-cli": "\n".join([*lines, keep])}
 
 
 EVICT = settings(maxmemory_policy="allkeys-lru")
@@ -30,20 +33,20 @@ USERS = {
     "redis-cli": """
         redis-cli -u "$REDIS_URL" ACL SETUSER app on ">$APP_PASSWORD" '~app:*' +@all -@dangerous -@admin
         redis-cli -u "$REDIS_URL" ACL SETUSER default off  # once every client logs in as app
-        redis-cli -u "$REDIS_URL" ACL SAVE
+        redis-cli -u "$REDIS_URL" ACL SAVE  # without an aclfile: CONFIG REWRITE; without a redis.conf either, write one
     """,
 }
 REPLICA = {
     "redis-cli": """
         redis-cli -h REPLICA_HOST REPLICAOF PRIMARY_HOST 6379
-        redis-cli -h REPLICA_HOST CONFIG REWRITE
+        redis-cli -h REPLICA_HOST CONFIG REWRITE  # started without a file, it needs --replicaof 'PRIMARY_HOST 6379'
     """,
 }
 DRIFT = {
     "redis-cli": """
         redis-cli -h REPLICA_HOST CONFIG SET maxmemory 2gb
         redis-cli -h REPLICA_HOST CONFIG SET maxmemory-policy allkeys-lru
-        redis-cli -h REPLICA_HOST CONFIG REWRITE
+        redis-cli -h REPLICA_HOST CONFIG REWRITE  # started without a file, it needs both as options
     """,
 }
 SHARED = {

@@ -10,6 +10,10 @@ from readiness.facts.redis import RedisFacts
 
 from ._tables import AS_OF, ELASTICACHE, END_OF_LIFE, VULNERABILITIES, distribution, numbers, vulnerable
 
+_PACKAGE = "apt-get update && apt-get install --only-upgrade redis-server"
+_UPGRADE = f"docker pull valkey/valkey:9.0  # in a container; where it is a package of Debian or Ubuntu:\n{_PACKAGE}"
+_CHANGES = "zgrep -m1 CVE-2025-49844 /usr/share/doc/redis-server/changelog.Debian.gz  # patched already?"
+
 
 @check(
     id="caching.version.eol",
@@ -17,7 +21,7 @@ from ._tables import AS_OF, ELASTICACHE, END_OF_LIFE, VULNERABILITIES, distribut
     severity="high",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="docker pull valkey/valkey:9.0  # replica first, then fail over, then the old primary",
+    fix=f"{_UPGRADE}  # replica first, then fail over, then the old primary",
     effort="days",
     reference="https://endoflife.date/redis",
     verify="redis-cli -u $REDIS_URL INFO server | grep version",
@@ -55,7 +59,7 @@ def end_of_life(redis: RedisFacts, *, warn_days: int = 180) -> Finding:
     if days >= 0:
         return warn(f"{shown} is supported for {days} more days, until {ends}", **more)
     if package := _package(redis):
-        return warn(f"{shown}: upstream support has ended; do {package} still patch it?", **more)
+        return warn(f"{shown}: upstream support has ended; do {package} still patch it?", fix=_PACKAGE, **more)
     return failed(f"{shown}: support ended by {ends}", **more)
 
 
@@ -65,7 +69,7 @@ def end_of_life(redis: RedisFacts, *, warn_days: int = 180) -> Finding:
     severity="high",
     requires="caching.reach.connect",
     privilege="+info",
-    fix="docker pull valkey/valkey:9.0  # until then: ACL SETUSER app -@scripting",
+    fix=f"{_UPGRADE}  # until then: ACL SETUSER app -@scripting",
     effort="days",
     reference="https://www.cve.org/CVERecord?id=CVE-2025-49844",
     verify="redis-cli -u $REDIS_URL INFO server | grep version",
@@ -93,7 +97,8 @@ def vulnerabilities(redis: RedisFacts) -> Finding:
         return passed(f"{shown} has the fixes for {', '.join(flaw.cve for flaw in known)}", **more)
     flaw = open_flaws[0]
     if package := _package(redis):
-        return warn(f"{shown} lacks the fix for {flaw.cve}, unless the package has it ({package})", **more)
+        message = f"{shown} lacks the fix for {flaw.cve}, unless the package has it ({package})"
+        return warn(message, fix=f"{_PACKAGE}\n{_CHANGES}", **more)
     return failed(f"{shown}: {flaw.cve}, {flaw.summary}", **more)
 
 
