@@ -6,11 +6,18 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import SecretStr
 
+from readiness.facts.base import Facts, maybe
+from readiness.facts.collected import Collected
+from readiness.facts.delivery import DeliveryFacts
+from readiness.facts.service import ServiceFacts
 from readiness.settings import Settings
+
+F = TypeVar("F", bound=Facts)
 
 # What a shell, a template or a reader could take for anything but an address stays a placeholder.
 _PLAIN = re.compile(r"(-h [A-Za-z0-9.:_-]{1,300} -p|[A-Za-z0-9./:_~+%\[\]-]{1,300})( [0-9]{1,5})?")
@@ -19,8 +26,10 @@ _NAMED = {"-d HOST": "-d example.com", "live/HOST": "live/example.com"}
 _PORTS = {"http": 80, "https": 443}
 
 
-def addresses(settings: Settings, component: str) -> Mapping[str, str]:
+def addresses(settings: Settings, component: str, observed: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """What stands for which placeholder in the commands of a component; what is not configured is left out.
+
+    `observed` are the addresses that the audit came upon, which replace the usual ones.
 
     Of a database or a cache no more than host and port: the whole address comes with credentials, so commands take it
     from the environment. A bare HOST in the commands of those components is theirs.
@@ -37,8 +46,10 @@ def addresses(settings: Settings, component: str) -> Mapping[str, str]:
             ("ENDPOINT", settings.http.endpoints),
         ):
             found[name] = paths[0][1:] if paths else ""
+        base = found["https://HOST"]
+        found |= {name: base + at if at.startswith("/") else at for name, at in (observed or {}).items()}
     if component in ("database", "caching"):
-        found = {placeholder: text for placeholder, text in found.items() if placeholder.endswith(("://HOST", "$URL"))}
+        found = {placeholder: text for placeholder, text in found.items() if placeholder.startswith(("http", "$URL"))}
         found |= _stores(settings)
     known = {placeholder: text for placeholder, text in found.items() if _PLAIN.fullmatch(text)}
     if _no_name(known.get("HOST", "")):
@@ -63,6 +74,31 @@ def _service(url: str) -> dict[str, str]:
         "HOST": host,
         "$URL": base,
     }
+
+
+def observed(collected: Mapping[str, Collected]) -> dict[str, str]:
+    """Where health, metrics and the first asset of the service really are, by the placeholder of the usual place.
+
+    `collected` is by the name of the facts. A path is below the base URL's own.
+    """
+    found: dict[str, str] = {}
+    service, delivery = (_facts(collected, kind) for kind in (ServiceFacts, DeliveryFacts))
+    if service is not None:
+        by_kind = {health.kind: health.exchange.url for health in reversed(maybe(lambda: service.health) or ())}
+        if ready := by_kind.get("readiness") or by_kind.get("general") or next(iter(by_kind.values()), ""):
+            found["https://HOST/health/ready"] = ready
+            found["https://HOST/health"] = by_kind.get("general", ready)
+        found["https://HOST/health/live"] = by_kind.get("liveness", "/health/live")
+        if maybe(lambda: service.metrics.state) == "parsed":
+            found["https://HOST/metrics"] = service.metrics.path
+    if delivery is not None and (assets := delivery.of("asset")):
+        found["$URL/assets/app.js"] = urljoin(delivery.url, assets[0].path)
+    return found
+
+
+def _facts(collected: Mapping[str, Collected], kind: type[F]) -> F | None:
+    entry = collected.get(kind.__name__)
+    return entry.facts if entry is not None and isinstance(entry.facts, kind) else None
 
 
 def _stores(settings: Settings) -> dict[str, str]:

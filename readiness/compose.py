@@ -9,7 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from readiness import __version__, diff, gate, scoring
-from readiness.addresses import addresses, filled, trusting
+from readiness.addresses import addresses, filled, observed, trusting
 from readiness.facts import load_measurements, measurements
 from readiness.facts.architecture import architecture
 from readiness.facts.collected import Collected, Outcome
@@ -72,7 +72,10 @@ def report(material: Material, duration_seconds: float) -> Report:
     unwaived = Scoreboard(_items(judged, waived=False), weights, excluded=absences)
     named = {str(name): "named by http.stack" for name in settings.http.stack}
     stack = named or recognised(material.collected)
-    checks = tuple(_result(entry, item, board, stack, settings) for entry, item in zip(judged, items, strict=True))
+    places = observed(material.collected)
+    checks = tuple(
+        _result(entry, item, board, stack, settings, places) for entry, item in zip(judged, items, strict=True)
+    )
     names = {**COMPONENTS, **{id: name for id, name in ON_DEMAND.items() if id in material.on_demand}}
     components = tuple(_components(names, board, unwaived, checks, settings, absences))
     score = None if material.partial else _published(board.overall.score)
@@ -165,11 +168,18 @@ def _published(score: Fraction | None) -> float | None:
     return None if score is None else scoring.published(score)
 
 
-def _result(entry: Judged, item: Item, board: Scoreboard, stack: Mapping[str, str], settings: Settings) -> CheckResult:
+def _result(
+    entry: Judged,
+    item: Item,
+    board: Scoreboard,
+    stack: Mapping[str, str],
+    settings: Settings,
+    places: Mapping[str, str],
+) -> CheckResult:
     spec, finding = entry.spec, entry.finding
     counted = entry.status in scoring.COUNTED
     fix, fix_for = (finding.fix, "") if finding.fix else spec.fix_in(stack)
-    known = addresses(settings, spec.component)
+    known = addresses(settings, spec.component, places)
     return CheckResult(
         id=spec.id,
         component=spec.component,

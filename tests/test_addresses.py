@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from readiness.addresses import addresses, filled, trusting
+from readiness.addresses import addresses, filled, observed, trusting
+from readiness.facts.base import Facts
+from readiness.facts.collected import Collected, Outcome
+from readiness.facts.delivery import DeliveryFacts
+from readiness.facts.service import ServiceFacts
 from readiness.settings import Settings
 
 
@@ -137,3 +141,40 @@ def test_curl_trusts_what_the_audit_trusts() -> None:
     nested = 'curl -si -H "If-None-Match: $(curl -sI https://shop | head -1)" https://shop | head -1'
     assert trusting(nested, settings).count("--cacert") == 2
     assert trusting(text, Settings.model_validate({"http": {"url": "https://shop/"}})) == text
+
+
+def collected(**facts: Facts) -> dict[str, Collected]:
+    return {name: Collected(Outcome.COLLECTED, each) for name, each in facts.items()}
+
+
+def test_what_was_observed_replaces_what_is_usual() -> None:
+    exchange = {"method": "GET", "url": "https://shop/v1/healthz", "status": 200}
+    service = ServiceFacts.from_json(
+        {
+            "health": [{"kind": "general", "path": "/healthz", "exchange": exchange}],
+            "metrics": {"state": "parsed", "path": "/stats"},
+        }
+    )
+    page = DeliveryFacts.from_json({"url": "https://shop/v1", "resources": [{"kind": "asset", "path": "/s/a.js"}]})
+    known = addresses(
+        Settings.model_validate({"http": {"url": "https://shop/v1"}}),
+        "monitoring",
+        observed(collected(ServiceFacts=service, DeliveryFacts=page)),
+    )
+    text = "curl https://HOST/health/ready https://HOST/health https://HOST/health/live https://HOST/metrics"
+    assert filled(f"{text} $URL/assets/app.js $URL", known) == (
+        "curl https://shop/v1/healthz https://shop/v1/healthz https://shop/v1/health/live https://shop/v1/stats "
+        "https://shop/s/a.js https://shop/v1"
+    )
+
+
+def test_a_hostile_path_is_not_observed() -> None:
+    exchange = {"method": "GET", "url": "https://shop/$(id)", "status": 200}
+    service = ServiceFacts.from_json({"health": [{"kind": "readiness", "path": "/$(id)", "exchange": exchange}]})
+    settings = Settings.model_validate({"http": {"url": "https://shop"}})
+    known = addresses(settings, "monitoring", observed(collected(ServiceFacts=service)))
+    assert filled("curl https://HOST/health/ready", known) == "curl https://shop/health/ready"
+
+
+def test_nothing_observed() -> None:
+    assert observed({}) == {}
