@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from readiness.api import (
     Expectations,
     Finding,
@@ -23,7 +25,7 @@ from readiness.facts.redis import IDLE, RedisFacts
 from readiness.facts.service import ServiceFacts
 
 from . import _fixes
-from ._delivery import nothing, successful
+from ._delivery import nothing, place, successful
 from ._endpoints import name
 
 DAY = 86_400
@@ -72,13 +74,16 @@ def hit_rate(
     return judge(answering.cache.hit_rate, "hit rate of the application's own cache")
 
 
+_AGAIN = "curl -si -H \"If-None-Match: $(curl -sI $URL | sed -n 's/^etag: //ip' | tr -d '\\r')\" $URL | head -1"
+
+
 @check(
     id="performance.caching.validators",
     component="performance",
     severity="low",
     effort="hours",
     fixes=_fixes.VALIDATORS,
-    verify="curl -si -H \"If-None-Match: $(curl -sI $URL | sed -n 's/^etag: //ip' | tr -d '\\r')\" $URL | head -1",
+    verify=_AGAIN,
     reference="https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2",
 )
 def validators(delivery: DeliveryFacts) -> Finding:
@@ -90,7 +95,11 @@ def validators(delivery: DeliveryFacts) -> Finding:
     answered = successful(delivery)
     if not answered:
         return nothing(delivery)
-    findings = {name(each.path): finding for each in answered if (finding := _revalidated(each)) is not None}
+    findings = {
+        name(each.path): replace(finding, verify=_AGAIN.replace("$URL", place(delivery, each)))
+        for each in answered
+        if (finding := _revalidated(each)) is not None
+    }
     if findings:
         return worst(findings, what="answers")
     return not_applicable(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from readiness.api import Finding, check, failed, not_applicable, passed, scaled, warn, worst
 from readiness.facts.delivery import DeliveryFacts, Payload, Reply
 
 from . import _fixes
-from ._delivery import nothing, successful
+from ._delivery import nothing, place, successful
 from ._endpoints import name
 
 KIB = 1024
+
+_OFFER = "curl -s -o /dev/null -D - -H 'Accept-Encoding: br, gzip, zstd' $URL | grep -i 'content-encoding\\|vary'"
 
 
 @check(
@@ -18,7 +22,7 @@ KIB = 1024
     severity="medium",
     effort="minutes",
     fixes=_fixes.COMPRESSION,
-    verify="curl -s -o /dev/null -D - -H 'Accept-Encoding: br, gzip, zstd' $URL | grep -i 'content-encoding\\|vary'",
+    verify=_OFFER,
     reference="https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3",
 )
 def compression(delivery: DeliveryFacts, *, least_saving: float = 0.10, large: int = 10 * KIB) -> Finding:
@@ -32,7 +36,8 @@ def compression(delivery: DeliveryFacts, *, least_saving: float = 0.10, large: i
     answered = successful(delivery)
     for resource in answered:
         if (compressed := resource.compressed) is not None:
-            findings[name(resource.path)] = _judge(resource.plain, compressed, least_saving, large)
+            verdict = _judge(resource.plain, compressed, least_saving, large)
+            findings[name(resource.path)] = replace(verdict, verify=_OFFER.replace("$URL", place(delivery, resource)))
     if findings:
         return worst(findings, what="text answers")
     if not answered:

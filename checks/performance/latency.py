@@ -7,9 +7,7 @@ from readiness.facts.load import EndpointLatency, LatencyFacts
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
 from . import _fixes
-from ._endpoints import name, slowest, unanswered
-
-WALK = "curl -s -o /dev/null -w '%{time_starttransfer} %{time_total}\\n' $URL  # repeat it a few dozen times"
+from ._endpoints import WALK, name, slowest, unanswered
 
 
 @check(
