@@ -64,26 +64,38 @@ def invalid_request(robustness: RobustnessFacts) -> Finding:
     """Requests that break the protocol are refused with 400, or the connection is closed.
 
     A length that is no number, and a space between a header's name and its colon: RFC 9112 demands 400 for both. A
-    server that reads them in its own way may read them otherwise than the proxy before it.
+    server that reads them in its own way may read them otherwise than the proxy before it. They are sent to a path that
+    nobody defined, and so is a request without a fault: a broken one that gets the same answer was accepted.
     """
     before = robustness.before  # absent where the service could not be asked at all
     if not robustness.broken:
         return untested(f"no broken request was sent after the {before.status} of the root")
-    return worst({entry.what: _invalid(entry) for entry in robustness.broken}, what="requests")
+    return worst({entry.what: _invalid(robustness, entry) for entry in robustness.broken}, what="requests")
 
 
-def _invalid(entry: BrokenRequest) -> Finding:
+_REFUSED = (400, 501, 505)
+_LIKE_NOT_FOUND = (404, 405, 410)
+
+
+def _invalid(robustness: RobustnessFacts, entry: BrokenRequest) -> Finding:
     expected = "400, or a closed connection"
     if entry.closed:
         return passed("closes the connection", observed="closed", expected=expected)
-    status = maybe(lambda: entry.status)
+    status = entry.status if entry.refused else maybe(lambda: entry.status)
     if status is None:
         return warn("gets no answer in time", observed="no answer", expected=expected)
+    ordinary = maybe(lambda: robustness.unknown)
     more: dict[str, Any] = {"observed": str(status), "expected": expected}
-    if status >= 500 and status not in (501, 505):
-        return failed(f"causes {status}", **more)
+    if status == ordinary and status in _REFUSED:
+        return untested(f"unknown paths get {status} whether a request is broken or not")
+    if status == ordinary or status in _LIKE_NOT_FOUND:
+        return warn(f"is accepted: {status}, as if it were well-formed", **more)
     if status < 400:
         return warn(f"is accepted ({status})", **more)
+    if status >= 500 and status not in _REFUSED:
+        return failed(f"causes {status}", **more)
+    if status not in _REFUSED:
+        _ = robustness.unknown  # where it is not known, this may be what the path gets
     return passed(f"is refused with {status}", **more)
 
 

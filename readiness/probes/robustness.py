@@ -1,7 +1,8 @@
 """Requests that break the protocol, one ordinary request before and after them, and, if allowed, one slow client.
 
-They go to an invented path, without credentials, each on a connection of its own: four that are broken, one with a path
-of 20 kB. None can be taken for two requests, so a proxy that others share comes to no harm.
+They go to an invented path, without credentials, each on a connection of its own: three that are broken, one like them
+that is not, one with a path of 20 kB. None can be taken for two requests, so a proxy that others share comes to no
+harm.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from readiness.api import Context, HttpSettings, ProbeError, absent, probe
+from readiness.api import Context, HttpSettings, ProbeError, absent, maybe, probe
 from readiness.facts.robustness import BrokenRequest, RobustnessFacts, SlowClient
 from readiness.probes.dialing import open_connection
 from readiness.probes.fetch import Fetcher, fetcher, tls_context
@@ -47,13 +48,16 @@ async def robustness(settings: HttpSettings, context: Context) -> RobustnessFact
         try:
             path = f"/{context.canary}-"
             long_path, closed = await _long(fetch, path + "a" * LONG_PATH)
-            answered = await asyncio.gather(*(_broken(wire, what, text) for what, text in _ANSWERED.items()))
+            unknown, *answered = await asyncio.gather(
+                _broken(wire, "nothing", "\r\n"), *(_broken(wire, what, text) for what, text in _ANSWERED.items())
+            )
             await asyncio.gather(*(_break_off(wire, text) for text in _BROKEN_OFF.values()))
             after, attempts, unanswered = await _again(fetch)
             return RobustnessFacts(
                 before=before,
                 long_path=long_path,
                 long_path_closed=closed,
+                unknown=_status(unknown),
                 broken=tuple(answered),
                 sent=len(_ANSWERED) + len(_BROKEN_OFF) + 1,
                 after=after,
@@ -118,10 +122,18 @@ async def _broken(wire: _Wire, what: str, text: str) -> BrokenRequest:
 
 def _outcome(what: str, answer: bytes) -> BrokenRequest:
     status = _STATUS.match(answer)
+    if status and status[1] == b"429":  # an answer to how often we ask, not to what
+        return BrokenRequest(what=what, status=absent("the service answered 429"), refused=True)
     if status:
         return BrokenRequest(what=what, status=int(status[1]))
     reason = "the answer is no HTTP" if answer else "the connection was closed"
     return BrokenRequest(what=what, status=absent(reason), closed=not answer)
+
+
+def _status(request: BrokenRequest) -> Any:
+    reason = "the service answered 429" if request.refused else "a well-formed request got no answer"
+    status = maybe(lambda: request.status)
+    return absent(reason) if status is None else status
 
 
 async def _break_off(wire: _Wire, text: str) -> None:

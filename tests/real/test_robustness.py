@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from starlette.applications import Starlette
@@ -20,6 +23,7 @@ from readiness.facts.robustness import RobustnessFacts
 from readiness.model import Finding, Status
 from readiness.settings import Settings
 
+from .nginx import PROGRAM, nginx
 from .service_servers import CANARY, collect, findings, serving
 
 pytestmark = pytest.mark.real
@@ -152,6 +156,34 @@ def test_a_service_that_answers_nonsense_with_500_or_200_is_told() -> None:
     assert found["invalid_request"].status is Status.FAIL
     assert found["url_length"].status is Status.FAIL
     assert found["recovery"].status is Status.PASS
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")
+def test_nginx_refuses_what_is_broken_on_the_wire() -> None:
+    with nginx() as url:
+        facts, found = asked(url)
+    assert facts.unknown == 404
+    assert [request.status for request in facts.broken] == [400, 400]
+    assert found["invalid_request"].status is Status.PASS
+
+
+def test_a_server_that_does_not_look_accepts_what_is_broken() -> None:
+    """Python's own: its 404 is that of the path, and for a path that exists it would be 200."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        facts, found = asked(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert facts.unknown == 404
+    assert found["invalid_request"].status is Status.WARN
+    assert "is accepted: 404" in found["invalid_request"].message
 
 
 @pytest.mark.parametrize("cuts", [True, False])
