@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 
-from readiness.api import Finding, maybe, show, untested
+from readiness.api import FactMissing, Finding, maybe, show, untested
 from readiness.facts.load import EndpointLatency, LatencyFacts, Timing
 
 REFERENCE = "https://www.rfc-editor.org/rfc/rfc9110"
 MOST_SHOWN = 60
 WALK = "curl -s -o /dev/null -w '%{time_starttransfer} %{time_total}\\n' $URL  # repeat it a few dozen times"
+ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
+"""Answers below which the percentile is the slowest of them, and so an accident."""
 
 
 def name(path: str) -> str:
@@ -52,3 +55,21 @@ def shown(timing: Timing) -> str:
     """All figures of one endpoint on a line."""
     figures = {"mean": timing.mean_ms, "p50": timing.p50_ms, "p95": timing.p95_ms, "p99": timing.p99_ms}
     return ", ".join(f"{name} {show(value, 'ms')}" for name, value in figures.items()) + f" of {timing.count}"
+
+
+def few(facts: LatencyFacts) -> list[EndpointLatency]:
+    """The endpoints with fewer answers than p95 needs; raises FactMissing where one has no figures at all."""
+    return [each for each in facts.endpoints if each.timing.p95_ms >= 0 and each.timing.count < ENOUGH_FOR_P95]
+
+
+def too_few(facts: LatencyFacts) -> Finding:
+    """`untested` where the endpoints share too few requests; raises FactMissing where their answers are the reason."""
+    short = min(facts.endpoints, key=lambda endpoint: endpoint.timing.count)
+    reason = f"{short.timing.count} answers are too few for p95, which needs {ENOUGH_FOR_P95}"
+    shared = facts.rate / len(facts.endpoints) if facts.rate else short.rate
+    if short.stopped or short.skipped or short.errors or short.answers.get("429") or short.rate < 0.99 * shared:
+        raise FactMissing(name(short.path), reason)
+    seconds = math.ceil(facts.seconds * ENOUGH_FOR_P95 / max(1, short.timing.count))
+    return untested(
+        f"{name(short.path)}: {reason}: name fewer endpoints in http.endpoints, or set limits.window_seconds: {seconds}"
+    )

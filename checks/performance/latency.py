@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from readiness.api import Expectations, Finding, check, failed, maybe, passed, scaled, show, untested, warn
+from readiness.api import Expectations, Finding, Status, check, failed, maybe, passed, scaled, show, untested, warn
 from readiness.facts.load import EndpointLatency, LatencyFacts
 from readiness.facts.mongodb import MongoFacts, MongoMember
 
 from . import _fixes
-from ._endpoints import WALK, name, slowest, unanswered
+from ._endpoints import ENOUGH_FOR_P95, ENOUGH_FOR_P99, WALK, few, name, slowest, too_few, unanswered
 
 
 @check(
@@ -53,16 +53,27 @@ def p95(
     """The slowest twentieth of the answers is still fast enough.
 
     A page needs many requests, so most users meet the 95th percentile. Full credit to 2.5 times
-    expectations.response_time_ms, none from ten times that; the slowest endpoint decides.
+    expectations.response_time_ms, none from ten times that; the slowest endpoint decides. Endpoints with fewer than 20
+    answers are judged together, and each by its median, which its p95 cannot be below.
     """
     if finding := unanswered(latency):
         return finding
     good, bad = good_factor * expectations.response_time_ms, bad_factor * expectations.response_time_ms
+    short, overall = few(latency), latency.overall
+    together = overall.p95_ms if short and overall.count >= ENOUGH_FOR_P95 else None
+
+    def figure(endpoint: EndpointLatency) -> float:
+        return endpoint.timing.p50_ms if endpoint in short else endpoint.timing.p95_ms
 
     def judge(endpoint: EndpointLatency, value: float) -> Finding:
-        return scaled(value, good=good, bad=bad, what=f"{name(endpoint.path)}: p95 response time", unit="ms")
+        count = endpoint.timing.count
+        what = f"{name(endpoint.path)}: {'median' if endpoint in short else 'p95'} response time of {count} answers"
+        if together is not None and together > value:
+            what, value = f"p95 response time of {overall.count} answers of all endpoints", together
+        return scaled(value, good=good, bad=bad, what=what, unit="ms")
 
-    return slowest(latency, lambda endpoint: endpoint.timing.p95_ms, judge)
+    finding = slowest(latency, figure, judge)
+    return too_few(latency) if short and together is None and finding.status is Status.PASS else finding
 
 
 @check(
@@ -77,27 +88,38 @@ def p95(
 def spread(latency: LatencyFacts, *, good: float = 5, bad: float = 20, unnoticed_ms: float = 20) -> Finding:
     """Answers of one endpoint take about equally long.
 
-    p99 over p50. A wide spread means that some requests wait for something that others do not: a cold cache, a lock, a
-    collector. A p99 below 20 ms is not held against an endpoint, because nobody notices it and a ratio of
-    fractions of a millisecond is noise.
+    p99 over p50, or p95 where an endpoint gave fewer than 100 answers: of fewer than that p99 is but the slowest. A wide
+    spread means that some requests wait for something that others do not: a cold cache, a lock, a collector. A tail
+    below 20 ms is not held against an endpoint, because nobody notices it and a ratio of fractions of a millisecond is
+    noise.
     """
     if finding := unanswered(latency):
         return finding
+    if few(latency):
+        return too_few(latency)
 
     def ratio(endpoint: EndpointLatency) -> float:
-        timing = endpoint.timing
-        return timing.p99_ms / max(timing.p50_ms, 0.001) if timing.p99_ms > unnoticed_ms else 0.0
+        _, tail = _tail(endpoint)
+        return tail / max(endpoint.timing.p50_ms, 0.001) if tail > unnoticed_ms else 0.0
 
     def judge(endpoint: EndpointLatency, value: float) -> Finding:
-        p50, p99 = show(endpoint.timing.p50_ms, "ms"), show(endpoint.timing.p99_ms, "ms")
-        expected = f"p99 at most {good:g} times p50, or {show(unnoticed_ms, 'ms')}"
+        which, tail = _tail(endpoint)
+        p50, shown, count = show(endpoint.timing.p50_ms, "ms"), show(tail, "ms"), endpoint.timing.count
+        expected = f"{which} at most {good:g} times p50, or {show(unnoticed_ms, 'ms')}"
         if not value:
-            return passed(f"{name(endpoint.path)}: p99 is only {p99}", observed=f"p99 {p99}", expected=expected)
-        message = f"{name(endpoint.path)}: p99 {p99} is {value:.3g} times p50 {p50}"
+            message = f"{name(endpoint.path)}: {which} of {count} answers is only {shown}"
+            return passed(message, observed=f"{which} {shown}", expected=expected)
+        message = f"{name(endpoint.path)}: {which} of {count} answers, {shown}, is {value:.3g} times p50 {p50}"
         verdict = passed if value <= good else warn if value <= bad else failed
         return verdict(message, observed=f"{value:.3g} times", expected=expected)
 
     return slowest(latency, ratio, judge)
+
+
+def _tail(endpoint: EndpointLatency) -> tuple[str, float]:
+    """The highest percentile that these answers are enough for, and its name."""
+    timing = endpoint.timing
+    return ("p99", timing.p99_ms) if timing.count >= ENOUGH_FOR_P99 else ("p95", timing.p95_ms)
 
 
 @check(
