@@ -22,10 +22,13 @@ def http_reach(http: HttpFacts) -> Finding:
     """The service answers over HTTP, and not with a server error.
 
     Every other check of the service's answers builds on this one. Any status below 500 is an answer: an API may well
-    have nothing at its root.
+    have nothing at its root. What is judged then is mostly that refusal, and the message says so.
     """
     root = http.root
     more: dict[str, Any] = {"observed": str(root.status), "expected": "below 500"}
     if root.status >= 500:
         return failed(f"the root answers {root.status}", **more)
+    if root.status >= 400:
+        where = "beside http.endpoints" if http.endpoints else "and no http.endpoints are named"
+        return passed(f"the base URL answers {root.status}, {where}: most else is judged on that refusal", **more)
     return passed(f"the root answers {root.status}", **more)

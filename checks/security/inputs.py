@@ -108,12 +108,21 @@ def malformed_input(http: HttpFacts) -> Finding:
 
 def _refusal(answer: Exchange, kind: str) -> Finding:
     more: dict[str, Any] = {"observed": f"{answer.status} for {kind}", "expected": "400, 415 or 422"}
+    made = _made(answer)
     if answer.status >= 500:
         return failed(f"answers {answer.status}", verify=answer.curl, **more)
     if answer.ok and kind.startswith("cut-off JSON"):
-        return failed(f"accepted with {answer.status}", verify=answer.curl, **more)
+        return failed(f"accepted with {answer.status}{made}", verify=answer.curl, **more)
     if answer.ok:
-        return warn(f"ignores the wrong type and answers {answer.status}", verify=answer.curl, **more)
+        return warn(f"ignores the wrong type and answers {answer.status}{made}", verify=answer.curl, **more)
     if 300 <= answer.status < 400:
         return warn(f"redirects with {answer.status} instead of refusing", verify=answer.curl, **more)
     return passed(f"refused with {answer.status}", **more)
+
+
+def _made(answer: Exchange) -> str:
+    """What has to be cleared away after a body that should have been refused."""
+    if answer.status != 201:
+        return ""
+    location = answer.header("location")
+    return f": something was really created; delete {label_of(location) if location else 'it'}"
