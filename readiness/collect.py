@@ -200,8 +200,9 @@ class _Task:
     async def _run(self, began: float) -> Collected:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         limits = self._settings.limits
+        # What it waits for has a limit of its own, and may have used it up where the service asks for patience.
+        arguments = {name: await self._argument(wanted) for name, wanted in self._spec.inputs.items()}
         async with asyncio.timeout(limits.probe_seconds + limits.window_seconds):
-            arguments = {name: await self._argument(wanted) for name, wanted in self._spec.inputs.items()}
             facts = await self._spec.function(**arguments)
         return Collected(Outcome.COLLECTED, facts, seconds=time.monotonic() - began)
 

@@ -21,6 +21,7 @@ from readiness.errors import PackError
 from readiness.facts.base import Facts
 from readiness.model import CHECKLIST, COMPONENTS, ON_DEMAND, RUNTIMES, STACKS, TOOLS, Finding, Severity, Status
 from readiness.names import Names
+from readiness.pace import Pace
 from readiness.settings import Expectations, Limits, Section
 from readiness.trust import Trust
 from readiness.window import Window
@@ -47,6 +48,7 @@ class Context:
     secrets: set[str] = field(default_factory=set)  # credentials found outside the configuration: probes add theirs
     trust: Trust = field(default_factory=Trust)
     names: Names = field(default_factory=Names)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)

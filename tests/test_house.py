@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 # A room may import those before it and itself, never one after it.
 ROOMS = (
     ("errors", "change", "model", "facts", "headers", "load", "machine", "sealed"),
-    ("settings", "window", "budget", "trust", "names", "cluster"),
+    ("settings", "window", "budget", "trust", "names", "pace", "cluster"),
     ("spec", "verdict"),
     ("api",),
     ("probes",),

@@ -88,10 +88,10 @@ def p95(
 def spread(latency: LatencyFacts, *, good: float = 5, bad: float = 20, unnoticed_ms: float = 20) -> Finding:
     """Answers of one endpoint take about equally long.
 
-    p99 over p50, or p95 where an endpoint gave fewer than 100 answers: of fewer than that p99 is but the slowest. A wide
-    spread means that some requests wait for something that others do not: a cold cache, a lock, a collector. A tail
-    below 20 ms is not held against an endpoint, because nobody notices it and a ratio of fractions of a millisecond is
-    noise.
+    p99 over p50, or p95 where an endpoint gave fewer than 100 answers: of fewer than that p99 is but the slowest. A
+    wide spread means that some requests wait for something that others do not: a cold cache, a lock, a collector. A
+    tail below 20 ms is not held against an endpoint, because nobody notices it and a ratio of fractions of a
+    millisecond is noise.
     """
     if finding := unanswered(latency):
         return finding

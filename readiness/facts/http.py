@@ -96,9 +96,9 @@ class HttpFacts(Facts):
     """One service. Every exchange is with the configured headers unless its field says otherwise.
 
     `profile` was guessed unless `profile_configured`. `network` is where the host's addresses lie. `checked_at` is the
-    time of the probe in seconds since 1970. `limited` is the 429 after which nothing more was asked. `closed` names the
-    fields whose request the server answered by closing the connection, `left_out` the configured paths that found no
-    place within the budget of requests.
+    time of the probe in seconds since 1970. `limited` is the first 429, after which the service was asked more slowly,
+    and not at all where that did not help. `closed` names the fields whose request the server answered by closing the
+    connection, `left_out` the configured paths that found no place within the budget of requests.
     """
 
     base: str

@@ -1,4 +1,4 @@
-"""Requests within a budget, four at a time, that stop where the service has had enough."""
+"""Requests within a budget, four at a time, that wait where the service asks for it, and stop where it had enough."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Answer = Exchange | Absent
 class Asker:
     """Sends requests within the budget, four at a time. What fails becomes an absent fact with the reason.
 
-    After a 429, or three plain requests in a row that end in a server error, it sends nothing more.
+    After a 429 that no patience ends, or three plain requests in a row that end in a server error, it sends nothing
+    more. `refusal` is that 429.
     """
 
     def __init__(self, fetch: Fetcher, budget: int, *, stop: str = "") -> None:
@@ -28,10 +29,16 @@ class Asker:
         self.budget = budget
         self.sent = 0
         self.closed: list[str] = []
-        self.limited: Answer = missing("the service did not answer 429")
+        self.refusal: Exchange | None = None
         self._slots = asyncio.Semaphore(PARALLEL)
         self._failing = 0
         self._stop = stop
+
+    @property
+    def limited(self) -> Answer:
+        """The first 429, whether the service had more patience later or not."""
+        seen = self.fetch.limited
+        return _masked(seen) if seen is not None else missing("the service did not answer 429")
 
     @property
     def left(self) -> int:
@@ -66,7 +73,7 @@ class Asker:
     def _noted(self, answer: Exchange, broken: bool) -> Answer:
         if answer.status == 429:  # an answer to how often we ask, not to what
             self._stop = "the service answered 429 Too Many Requests"
-            self.limited = answer
+            self.refusal = answer
             return missing(self._stop)
         if not broken:
             self._failing = self._failing + 1 if answer.status >= 500 else 0

@@ -28,7 +28,7 @@ Answer = Exchange | Absent
 
 
 class Asker:
-    """Sends GETs to one service. After a 429 it sends nothing more.
+    """Sends GETs to one service. After a 429 that no patience ends it sends nothing more.
 
     `instances` gives, by where they were seen, the names that instances gave themselves; those of cookies are digests.
     """

@@ -2,7 +2,8 @@
 
 httpx's own time-outs only bound inactivity, and its decoders inflate without a bound, so the answer is asked for
 uncompressed, read undecoded and cut at a limit, all inside one wall-clock deadline. Redirects are never followed, no
-cookie is kept, and every request to another origin goes without the configured headers.
+cookie is kept, and every request to another origin goes without the configured headers. After a 429 all probes of the
+audit wait, and ask again more slowly.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import httpx
 from readiness.budget import Budget
 from readiness.errors import ProbeError
 from readiness.facts.exchange import Exchange
+from readiness.pace import Pace
 from readiness.probes.dialing import Pinned
 from readiness.settings import HttpSettings, Limits
 from readiness.spec import Context
@@ -29,16 +31,23 @@ from readiness.spec import Context
 KEEP_BYTES = 64 * 1024
 """How much of a body is kept as text in the facts."""
 PARALLEL = 4
+_PATIENT_SHARE = 0.8
+"""Of a probe's time, after which it waits for no rate limit any more: what it has learned by then is worth keeping."""
 
 
 class Fetcher:
-    """Requests to one service. `url()` joins paths to the configured base URL."""
+    """Requests to one service. `url()` joins paths to the configured base URL, `limited` is the first 429."""
 
-    def __init__(self, client: httpx.AsyncClient, base: str, limits: Limits, budget: Budget) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, base: str, limits: Limits, budget: Budget, pace: Pace | None = None
+    ) -> None:
         self._client = client
         self._base = httpx.URL(base)
         self._budget = budget
+        self._pace = pace or Pace()
+        self._until = time.monotonic() + _PATIENT_SHARE * limits.probe_seconds
         self.limits = limits
+        self.limited: Exchange | None = None
 
     def url(self, path: str) -> str:
         """`path` on the service, below the base URL's own path; a full URL stays as it is."""
@@ -59,14 +68,18 @@ class Fetcher:
         content: bytes | None = None,
         keep: int = KEEP_BYTES,
         anonymous: bool = False,
+        seconds: float | None = None,
+        patient: bool = True,
     ) -> Exchange:
-        """Sends one request and reads the answer up to the byte limit.
+        """Sends one request, again where 429 asks for patience, and reads the answer up to the byte limit.
 
         Args:
             path: a path below the base URL, or a full URL.
             headers: sent besides the configured ones; they appear in the facts, so no secrets here.
             keep: how many bytes of the body stay in the facts.
             anonymous: leave the configured headers out.
+            seconds: for one answer, where that is less than limits.request_seconds.
+            patient: wait and ask again after a 429; otherwise that is the answer.
 
         Raises:
             ProbeError: no complete answer within the deadline, or within the limits, with the reason.
@@ -80,10 +93,29 @@ class Fetcher:
                 del merged[name]
         merged.update(sent)
         request = httpx.Request(method, url, headers=merged, content=content, extensions=self._timeouts())
+        within = min(seconds or self.limits.request_seconds, self.limits.request_seconds)
+        while True:
+            turn = await self._turn(method, url) if patient else time.monotonic()
+            answer = await self._once(request, sent, keep, within)
+            if answer.status != 429:
+                self._pace.answered(turn)
+                return answer
+            self.limited = self.limited or answer
+            if not patient or not self._pace.refused(turn, answer.header("retry-after")):
+                return answer
+
+    async def _turn(self, method: str, url: str) -> float:
+        try:
+            return await self._pace.turn(self._until)
+        except ProbeError as error:
+            raise ProbeError(f"{method} {_shown(url)}: {error.reason}") from None
+
+    async def _once(self, request: httpx.Request, sent: dict[str, str], keep: int, seconds: float) -> Exchange:
+        method, url = request.method, str(request.url)
         self._budget.take()
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self.limits.request_seconds):
+            async with asyncio.timeout(seconds):
                 response = await self._client.send(request, stream=True)
                 try:
                     self._bound(response)
@@ -91,9 +123,7 @@ class Fetcher:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise ProbeError(
-                f"{method} {_shown(url)}: no complete answer within {self.limits.request_seconds:g} s"
-            ) from None
+            raise ProbeError(f"{method} {_shown(url)}: no complete answer within {seconds:g} s") from None
         except httpx.HTTPError as error:
             raise ProbeError(f"{method} {_shown(url)}: {_reason(error)}") from None
         except ProbeError as error:
@@ -167,7 +197,7 @@ async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = Fal
         trust_env=False,
         follow_redirects=False,
     ) as client:
-        yield Fetcher(client, settings.url, context.limits, context.budget)
+        yield Fetcher(client, settings.url, context.limits, context.budget, context.pace)
 
 
 def tls_context(settings: HttpSettings) -> ssl.SSLContext:

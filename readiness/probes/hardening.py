@@ -1,16 +1,18 @@
 """Harmless attempts to get in: open files, operators and quotes in query values, TRACE, and how often one may ask.
 
 GET and HEAD alone, but for TRACE on a path that the user named in http.writable. Together with the HTTP probe at most
-120 requests, and none after a 429.
+120 requests and 28 more where the base URL has a path, besides what a 429 makes it repeat, and none after one that
+does not end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from readiness.api import Context, HttpSettings, LoadSettings, probe
 from readiness.facts.base import Absent
@@ -19,11 +21,11 @@ from readiness.facts.hardening import Burst, HardeningFacts, Injected, Reply, Tr
 from readiness.facts.http import HttpFacts, seen
 from readiness.headers import rate_limit
 from readiness.probes.asking import Answer, Asker, missing, shown
-from readiness.probes.exposed import TARGETS, ask_exposed
+from readiness.probes.exposed import TARGETS, Place, ask_exposed, origin_above
 from readiness.probes.fetch import fetcher
-from readiness.probes.soft404 import Baseline, signature
 
 MOST_REQUESTS = 120  # this probe's and those of the HTTP probe
+AT_ORIGIN = len(TARGETS) + 1  # besides, where the base URL has a path
 MOST_ENDPOINTS, MOST_BURST = 2, 30
 JSON = {"Accept": "application/json"}
 PARAMETERS = ("q", "search", "name", "category")
@@ -48,34 +50,44 @@ async def probe_hardening(
     settings: HttpSettings, load: LoadSettings, http: HttpFacts, context: Context
 ) -> HardeningFacts:
     """What the HTTP probe learned of unknown paths is what every answer here is held against."""
-    limited = seen(http, "limited") is not None
     unknown = [
         answer
         for name in ("not_found", "not_found_html", "not_found_api", "not_found_file")
         if (answer := seen(http, name)) is not None
     ]
-    baseline = Baseline(tuple(signature(answer) for answer in unknown))
+    assert settings.url is not None
+    above, below = origin_above(settings.url), urlsplit(settings.url).path.rstrip("/")
     async with fetcher(settings, context) as fetch:
-        stop = "the service answered 429 Too Many Requests" if limited else ""
-        ask = Asker(fetch, max(0, MOST_REQUESTS - http.requests), stop=stop)
-        room = ask.left - len(TARGETS) - 2  # security.txt and TRACE
+        stop = "the service answered 429 Too Many Requests" if context.pace.given_up else ""
+        # The origin has a share of its own: what is asked there takes nothing from what is asked of the service.
+        ask = Asker(fetch, max(0, MOST_REQUESTS - http.requests) + (AT_ORIGIN if above else 0), stop=stop)
+        room = ask.left - len(TARGETS) - 2 - (AT_ORIGIN if above else 0)  # security.txt and TRACE
         endpoints = settings.endpoints[: max(0, min(MOST_ENDPOINTS, room // _PER_ENDPOINT))]
+        nowhere = await _nowhere(ask, above, context.canary) if above else missing("the service is the origin")
+        at_origin = [Place(above, "", [nowhere] if isinstance(nowhere, Exchange) else [])] if above else []
         exposed, traced, security_txt, *injected = await asyncio.gather(
-            ask_exposed(ask, unknown, baseline),
+            ask_exposed(ask, [*at_origin, Place("", below, unknown)]),
             _traced(ask, settings, context.canary),
-            ask("security_txt", "GET", "/.well-known/security.txt", keep=8192, anonymous=True, broken=True),
+            ask("security_txt", "GET", f"{above}/.well-known/security.txt", keep=8192, anonymous=True, broken=True),
             *(_injected(ask, path, context.canary) for path in endpoints),
         )
         burst = await _burst(ask, settings, http) if load.allow else None
     return HardeningFacts(
         checked_at=time.time(),
         requests=ask.sent,
+        unknown_at_origin=nowhere,
         exposed=exposed,
         injected=tuple(injected),
         traced=traced,
         security_txt=security_txt,
         burst=burst,
     )
+
+
+async def _nowhere(ask: Asker, origin: str, canary: str) -> Answer:
+    """What the origin answers for a path that does not exist."""
+    path = f"{origin}/{canary}-{secrets.token_hex(4)}/deep.txt"
+    return await ask("unknown_at_origin", "GET", path, anonymous=True, broken=True)
 
 
 async def _injected(ask: Asker, path: str, canary: str) -> Injected:
@@ -147,8 +159,8 @@ async def _burst(ask: Asker, settings: HttpSettings, http: HttpFacts) -> Burst |
         nonlocal refusal
         if not isinstance(refusal, Absent):
             return
-        answer = await ask("burst", "GET", path, headers=JSON, keep=0)
-        answer = ask.limited if isinstance(answer, Absent) and isinstance(ask.limited, Exchange) else answer
+        answer = await ask("burst", "GET", path, headers=JSON, keep=0, patient=False)
+        answer = ask.refusal if isinstance(answer, Absent) and ask.refusal is not None else answer
         if isinstance(answer, Exchange):
             statuses.append(answer.status)
             if answer.status in (429, 503) and isinstance(refusal, Absent):

@@ -54,11 +54,11 @@ class Polite:
         self._left -= 1
         self.sent += 1
         try:
-            async with self._slots, asyncio.timeout(self._seconds):
-                return await self._fetch.request(method, path, headers=headers, keep=keep)
-        except TimeoutError:
-            self.hangs += 1
-            raise ProbeError(f"{method} {path}: no answer within {self._seconds:g} s") from None
+            async with self._slots:
+                return await self._fetch.request(method, path, headers=headers, keep=keep, seconds=self._seconds)
+        except ProbeError as error:
+            self.hangs += isinstance(error.__context__, TimeoutError)
+            raise
 
     async def follow(self, exchange: Exchange, *, keep: int = KEEP_BYTES) -> Exchange:
         """The answer at the end of a few redirects inside the origin, each asked for with the same headers."""

@@ -76,7 +76,8 @@ class _Wire:
         assert settings.url is not None
         url = httpx.URL(settings.url)
         self._host, self._port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
-        self._names, self._budget = context.names, context.budget
+        self._names, self._budget, self._pace = context.names, context.budget, context.pace
+        self._until = time.monotonic() + context.limits.probe_seconds - 2 * _KEPT_SECONDS
         self._tls = tls_context(settings) if url.scheme == "https" else None
         target = f"{url.path.rstrip('/')}/{context.canary}-broken"
         common = f"Host: {url.netloc.decode('ascii', 'replace')}\r\nUser-Agent: {context.user_agent}\r\n"
@@ -84,6 +85,14 @@ class _Wire:
 
     def request(self, rest: str) -> bytes:
         return ("GET" + self._start + rest).encode("ascii", "replace")
+
+    async def turn(self) -> float:
+        """Waits where the service asks for patience. Raises ProbeError where that takes too long."""
+        return await self._pace.turn(self._until)
+
+    def refused(self, turn: float) -> bool:
+        """The request of that turn got 429: whether to send it again."""
+        return self._pace.refused(turn, None)
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -109,6 +118,18 @@ async def _long(fetch: Fetcher, path: str) -> tuple[Any, bool]:
 
 
 async def _broken(wire: _Wire, what: str, text: str) -> BrokenRequest:
+    """One broken request, again where 429 was an answer to how often we ask, not to what."""
+    while True:
+        try:
+            turn = await wire.turn()
+        except ProbeError as error:
+            return BrokenRequest(what=what, status=absent(error.reason), refused=True)
+        answer = await _broken_once(wire, what, text)
+        if not answer.refused or not wire.refused(turn):
+            return answer
+
+
+async def _broken_once(wire: _Wire, what: str, text: str) -> BrokenRequest:
     try:
         async with wire.connection() as (reader, writer):
             writer.write(wire.request(text))
@@ -122,7 +143,7 @@ async def _broken(wire: _Wire, what: str, text: str) -> BrokenRequest:
 
 def _outcome(what: str, answer: bytes) -> BrokenRequest:
     status = _STATUS.match(answer)
-    if status and status[1] == b"429":  # an answer to how often we ask, not to what
+    if status and status[1] == b"429":
         return BrokenRequest(what=what, status=absent("the service answered 429"), refused=True)
     if status:
         return BrokenRequest(what=what, status=int(status[1]))

@@ -32,6 +32,8 @@ from readiness.settings import HttpSettings, Limits, LoadSettings, Settings
 from readiness.spec import Context
 from readiness.window import Window
 
+from .nginx import PROGRAM, nginx
+
 pytestmark = pytest.mark.real
 REGISTRY = loader.load()
 CANARY = "rdy-0123456789ab"
@@ -350,8 +352,54 @@ def test_six_origins_are_tried() -> None:
 def test_a_service_that_refuses_by_429_is_not_asked_again() -> None:
     with serving(everywhere(lambda r: JSONResponse({}, 429))) as (url, asked):
         context = Context(Window(0, 1), Limits(request_seconds=5), "readiness/test", CANARY)
+        context.pace.given_up = True
         answer = {"method": "GET", "url": url, "status": 429}
         http = HttpFacts.from_json({"base": url, "limited": answer})
         facts = asyncio.run(probe_hardening(HttpSettings(url=url), LoadSettings(), http, context))
     assert asked == []
     assert facts.requests == 0
+
+
+REPOSITORY = {".git/HEAD": "ref: refs/heads/main\n"}
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")
+def test_a_sane_limit_of_nginx_costs_time_and_no_check() -> None:
+    """Ten requests a second and five at once; how many it takes to meet it depends on this machine."""
+    zone = "limit_req_zone $binary_remote_addr zone=z:1m rate=10r/s; limit_req_status 429;"
+    with nginx(http=zone, server="limit_req zone=z burst=5 nodelay;", site=REPOSITORY) as url:
+        http, hardening = collect(url)
+    assert http.limited.status == 429
+    findings = judged(http, hardening)
+    assert findings["security.exposed_files"].status is Status.FAIL
+    assert "/.git/HEAD" in findings["security.exposed_files"].message
+    assert [id for id, finding in findings.items() if finding.status is Status.ERROR] == []
+    assert findings["security.rate_limit"].status is Status.PASS
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")
+def test_what_lies_at_the_origin_is_found_although_the_base_url_has_a_path() -> None:
+    site = {
+        **REPOSITORY,
+        "api/.env": "DATABASE=shop\nPASSWORD=secret\n",
+        ".well-known/security.txt": "Contact: mailto:a@b.example\nExpires: 2099-01-01T00:00:00Z\n",
+        "api/index.html": "{}",
+    }
+    with nginx(server="location ~ txt$ { default_type text/plain; types {} }", site=site) as url:
+        http, hardening = collect(f"{url}/api/")
+    served = {entry.path for entry in hardening.exposed if entry.status in (200, 206)}
+    assert served == {"/.git/HEAD", "/api/.env"}
+    findings = judged(http, hardening)
+    assert findings["security.exposed_files"].status is Status.FAIL
+    assert set(findings["security.exposed_files"].evidence) == {"/.git/HEAD", "/api/.env"}
+    assert findings["security.security_txt"].status is Status.PASS
+    assert hardening.requests <= len(hardening.exposed) + 2
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")
+def test_an_application_that_answers_everything_at_the_origin_is_not_accused() -> None:
+    everything = "try_files $uri /index.html; types {} default_type text/plain;"
+    everything = f"location / {{ {everything} }} location /api/ {{ return 404; }}"
+    with nginx(server=everything, site={"index.html": "ref: refs/heads/main"}) as url:
+        http, hardening = collect(f"{url}/api")
+    assert judged(http, hardening)["security.exposed_files"].status is Status.PASS

@@ -26,6 +26,7 @@ from readiness.errors import ProbeError
 from readiness.facts.collected import Collected, Outcome
 from readiness.facts.http import HttpFacts
 from readiness.model import Finding, Status
+from readiness.pace import LONGEST_PAUSE_SECONDS
 from readiness.probes.fetch import fetcher
 from readiness.probes.http import MOST_REQUESTS, probe_http
 from readiness.settings import HttpSettings, Limits, Settings
@@ -427,8 +428,10 @@ def test_a_rate_limited_service_is_left_alone() -> None:
         return JSONResponse({}, 429 if count > 6 else 200, {"retry-after": "60"} if count > 6 else {})
 
     with serving(Starlette(routes=[Route("/{path:path}", limited, methods=["GET", "HEAD", "POST", "OPTIONS"])])) as app:
+        began = time.monotonic()
         facts = collect(app.url)
-    assert len(app.requests) <= 6 + 4, "what was under way may end"
+    assert time.monotonic() - began < 3 * LONGEST_PAUSE_SECONDS + 3, "a minute was asked for"
+    assert len(app.requests) <= 6 + 4 + 3 * 4, "what was under way may end, and three times it is asked again"
     findings = judged(facts)
     assert findings["security.rate_limit"].status is Status.PASS
     assert findings["error_handling.encoding"].status is Status.ERROR
