@@ -52,8 +52,9 @@ def exposed_files(hardening: HardeningFacts) -> Finding:
     """Repositories, environment files, keys and dumps are not served.
 
     A finding needs 200, a type other than HTML, content that begins as such a file does, and an answer unlike the one
-    for unknown paths, so that a single-page application that answers everything is not accused. The content itself is
-    neither kept nor shown. ASVS 5.0 13.4.1, 13.4.7.
+    for unknown paths, so that a single-page application that answers everything is not accused. Looked for at the
+    origin, and below the path of http.url where it has one. The content itself is neither kept nor shown. ASVS 5.0
+    13.4.1, 13.4.7.
     """
     return _listed(hardening, "secret", graver=True)
 
@@ -98,7 +99,7 @@ def public_interfaces(http: HttpFacts, hardening: HardeningFacts) -> Finding:
     internal = http.profile == "internal"
     if internal:
         return not_applicable("an internal service", profile=http.profile)
-    kept = [entry for entry in hardening.exposed if http.network == "public" or entry.path != "/metrics"]
+    kept = [entry for entry in hardening.exposed if http.network == "public" or not entry.path.endswith("/metrics")]
     return _listed(hardening.model_copy(update={"exposed": tuple(kept)}), "interface", graver=False)
 
 
@@ -256,7 +257,7 @@ def security_txt(http: HttpFacts, hardening: HardeningFacts) -> Finding:
     """
     answer = hardening.security_txt
     expected = "text/plain with Contact and an Expires in the future"
-    unknown = seen(http, "not_found_file")
+    unknown = seen(hardening, "unknown_at_origin") or seen(http, "not_found_file")
     copied = unknown is not None and unknown.ok and unknown.body[: len(answer.body)] == answer.body
     if answer.status != 200 or copied or answer.media_type == "text/html":
         return warn("security.txt is not served", observed=f"{answer.status} {answer.media_type}", expected=expected)

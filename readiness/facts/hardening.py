@@ -70,10 +70,15 @@ class Burst(Facts):
 
 
 class HardeningFacts(Facts):
-    """One service. `checked_at` is the time of the probe in seconds since 1970, `requests` counts this probe's own."""
+    """One service. `checked_at` is the time of the probe in seconds since 1970, `requests` counts this probe's own.
+
+    `exposed` holds paths from the origin on, where the base URL has a path of its own those below it besides, and
+    `unknown_at_origin` is then the answer to a path that does not exist there. `security_txt` is that of the origin.
+    """
 
     checked_at: float = 0.0
     requests: int = 0
+    unknown_at_origin: Fact[Exchange] = ABSENT
     exposed: tuple[ExposedPath, ...] = ()
     injected: tuple[Injected, ...] = ()
     traced: tuple[Trace, ...] = ()

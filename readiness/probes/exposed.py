@@ -1,20 +1,23 @@
 """Files, consoles and interfaces that must not be open to anybody, and how their content begins.
 
-Served means: status 200 or 206, a beginning as such a file has it, and an answer unlike the one for unknown paths. The
-content is looked at and forgotten.
+They are looked for at the origin and, where the base URL has a path, below that as well: a repository lies at the root
+of a web server even if the API under audit does not. Served means: status 200 or 206, a beginning as such a file has,
+and an answer unlike the one for unknown paths. The content is looked at and forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from readiness.facts.base import Absent
 from readiness.facts.exchange import Exchange
 from readiness.facts.hardening import ExposedKind, ExposedPath
 from readiness.probes.asking import Asker
-from readiness.probes.soft404 import Baseline
+from readiness.probes.soft404 import Baseline, signature
 
 FIRST_BYTES = 1024
 
@@ -70,35 +73,50 @@ TARGETS = (
 )
 
 
-async def ask_exposed(ask: Asker, unknown: list[Exchange], baseline: Baseline) -> tuple[ExposedPath, ...]:
-    """Asks anonymously for each; `unknown` are the answers to paths that do not exist."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to look: the origin, or nothing for the base URL; its path; answers to paths that do not exist there."""
 
-    async def one(target: Target) -> ExposedPath:
-        head = target.path.endswith("/heapdump")
-        answer = await ask(
-            "exposed",
-            "HEAD" if head else "GET",
-            target.path,
-            headers={} if head else {"Range": f"bytes=0-{FIRST_BYTES - 1}"},
-            keep=FIRST_BYTES,
-            anonymous=True,
-            broken=True,
-        )
-        path = target.path.partition("?")[0]
-        if isinstance(answer, Absent):
-            return ExposedPath(path=path, kind=target.kind, page=target.page, status=answer)
-        begins = _a_dump(answer) if head else _begins(target, answer)
-        return ExposedPath(
-            path=path,
-            kind=target.kind,
-            page=target.page,
-            status=answer.status,
-            media_type=answer.media_type,
-            signature=begins,
-            like_unknown=_like(answer, unknown, baseline),
-        )
+    origin: str
+    path: str
+    unknown: Sequence[Exchange]
 
-    return tuple(await asyncio.gather(*map(one, TARGETS)))
+
+def origin_above(base: str) -> str:
+    """The origin of a base URL that has a path of its own, or nothing: what lies there is not below the base."""
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc}" if parts.path.strip("/") else ""
+
+
+async def ask_exposed(ask: Asker, places: Sequence[Place]) -> tuple[ExposedPath, ...]:
+    """Asks anonymously for each target at each place."""
+    return tuple(await asyncio.gather(*(_one(ask, place, target) for place in places for target in TARGETS)))
+
+
+async def _one(ask: Asker, place: Place, target: Target) -> ExposedPath:
+    head = target.path.endswith("/heapdump")
+    answer = await ask(
+        "exposed",
+        "HEAD" if head else "GET",
+        place.origin + target.path,
+        headers={} if head else {"Range": f"bytes=0-{FIRST_BYTES - 1}"},
+        keep=FIRST_BYTES,
+        anonymous=True,
+        broken=True,
+    )
+    path = place.path + target.path.partition("?")[0]
+    if isinstance(answer, Absent):
+        return ExposedPath(path=path, kind=target.kind, page=target.page, status=answer)
+    begins = _a_dump(answer) if head else _begins(target, answer)
+    return ExposedPath(
+        path=path,
+        kind=target.kind,
+        page=target.page,
+        status=answer.status,
+        media_type=answer.media_type,
+        signature=begins,
+        like_unknown=_like(answer, place.unknown),
+    )
 
 
 def _begins(target: Target, answer: Exchange) -> bool:
@@ -109,8 +127,8 @@ def _a_dump(answer: Exchange) -> bool:
     return answer.ok and answer.media_type == "application/octet-stream"
 
 
-def _like(answer: Exchange, unknown: list[Exchange], baseline: Baseline) -> bool:
-    if baseline.matches(answer):
+def _like(answer: Exchange, unknown: Sequence[Exchange]) -> bool:
+    if Baseline(tuple(map(signature, unknown))).matches(answer):
         return True
     if answer.method == "HEAD":
         return any(other.ok and other.media_type == answer.media_type for other in unknown)
