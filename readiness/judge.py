@@ -137,10 +137,19 @@ def call(spec: CheckSpec, collection: Collection, settings: Settings, parameters
         else:
             arguments[name] = entry.facts
             available = True
-    if not available and (failure or missing):
-        return failure or _unconfigured(missing, settings)
+    if not available and missing and not failure:
+        return _unconfigured(missing, settings)
+    if not available and failure and not missing:
+        return failure
+    finding = _called(spec, arguments | dict(parameters))
+    # Without a single fact a check can tell but one thing: that what it is about was not configured in the first place.
+    return failure if failure and not available and finding.status is not Status.UNTESTED else finding
+
+
+def _called(spec: CheckSpec, arguments: Mapping[str, Any]) -> Finding:
+    """What the function says; a fact that is missing, and everything else that it raises or returns, is an error."""
     try:
-        finding = spec.function(**arguments, **parameters)
+        finding = spec.function(**arguments)
     except FactMissing as error:
         privilege = error.privilege or (spec.privilege if "refused" in error.reason else "")
         return Finding(Status.ERROR, _absence(error), evidence=_needs(privilege))

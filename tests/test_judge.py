@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 
-from readiness.api import ABSENT, Absences, Fact, Facts, Finding, absent, check, expect, failed, not_applicable, passed
+from readiness.api import (
+    ABSENT,
+    Absences,
+    Fact,
+    Facts,
+    Finding,
+    absent,
+    check,
+    expect,
+    failed,
+    not_applicable,
+    passed,
+    untested,
+)
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.judge import Judged, Selection, judge, waive
 from readiness.model import Status
@@ -155,6 +168,31 @@ def test_an_optional_system_that_failed_costs_only_what_touches_it() -> None:
     result = judge({spec.id: spec for spec in specs}, collection, Settings(), {})
     assert [entry.status for entry in result] == [Status.PASS, Status.ERROR, Status.ERROR]
     assert "no route" in result[1].finding.message
+
+
+def test_what_is_not_configured_stays_so_while_something_else_fails() -> None:
+    """Of a check of two systems, one was never configured, and the other cannot be reached."""
+
+    def does_without(disk: Disk | None, other: Other | None) -> Finding:
+        return untested("set other.url") if other is None else passed("never")
+
+    def asks(disk: Disk | None, other: Other | None) -> Finding:
+        return passed("never" if disk is None else f"{disk.reached()}")
+
+    def guesses(disk: Disk | None, other: Other | None) -> Finding:
+        return passed("nothing was seen")
+
+    def exempts(disk: Disk | None, other: Other | None) -> Finding:
+        return not_applicable("nothing was seen")
+
+    specs = [make(f"caching.{f.__name__}", f) for f in (does_without, asks, guesses, exempts)]
+    collection = {
+        Disk: Collected(Outcome.FAILED, reason="no route"),
+        Other: Collected(Outcome.NOT_CONFIGURED, needs="other.url"),
+    }
+    result = judge({spec.id: spec for spec in specs}, collection, Settings(), {})
+    assert [entry.status for entry in result] == [Status.UNTESTED, Status.ERROR, Status.ERROR, Status.ERROR]
+    assert [entry.finding.message for entry in result] == ["set other.url", *["no route"] * 3]
 
 
 def test_settings_reach_the_check() -> None:
