@@ -107,9 +107,10 @@ def discover(url: str, ca_file: Path | None, registry: Registry, progress: Progr
     survey, service = collected[SurveyFacts], collected[ServiceFacts].facts
     if not isinstance(survey.facts, SurveyFacts):
         raise ProbeError(survey.reason)
-    seen = _as_http_facts(survey.facts, url)
+    base = http.url or url  # as it was understood
+    seen = _as_http_facts(survey.facts, base)
     return Discovery(
-        url=url,
+        url=base,
         ca_file=ca_file,
         survey=survey.facts,
         service=service if isinstance(service, ServiceFacts) else None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from readiness.model import Severity
+from readiness.urls import demand_port, http_url
 
 ComponentId = Literal["database", "caching", "security", "monitoring", "error_handling", "performance", "scalability"]
 Profile = Literal["web", "api", "internal"]
@@ -26,7 +27,8 @@ def _path(value: str) -> str:
 
 
 def _path_or_url(value: str) -> str:
-    if not value.startswith(("/", "http://", "https://")):
+    value = value.strip()
+    if not value.lower().startswith(("/", "http://", "https://")):
         raise ValueError("a path beginning with /, or an http(s) URL")
     return value if value.startswith("/") else _http_url(value)
 
@@ -34,14 +36,11 @@ def _path_or_url(value: str) -> str:
 def _http_url(value: str) -> str:
     import httpx  # here, because most sections are used without it
 
+    value = http_url(value)
     try:
-        url = httpx.URL(value)
+        httpx.URL(value)
     except (httpx.InvalidURL, ValueError):
-        raise ValueError("not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
-    if url.userinfo:
-        raise ValueError("put credentials into http.headers, not into the URL")
+        raise ValueError("the host is no name and no address") from None
     return value
 
 
@@ -60,6 +59,8 @@ def _server(*schemes: str, many: bool = False) -> AfterValidator:
             raise ValueError(
                 "expected HOST[:PORT] after the credentials; percent-encode @ : / ? # in user and password"
             )
+        for host in hosts:
+            demand_port(_port(host))
         return value
 
     return AfterValidator(check)
@@ -68,21 +69,28 @@ def _server(*schemes: str, many: bool = False) -> AfterValidator:
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]+)(:[0-9]{1,5})?")
 
 
+def _port(host: str) -> str:
+    match = _HOST.fullmatch(host)
+    return (match[2] or "").removeprefix(":") if match else ""
+
+
 def _https_url(value: str) -> str:
-    if not value.startswith("https://"):
+    if not value.strip().lower().startswith("https://"):
         raise ValueError("expected https://HOST/...")
     return _http_url(value)
 
 
 def _host_port(value: str) -> str:
-    if not _HOST.fullmatch(value) or not value.rpartition(":")[2].isdecimal():
+    if not _port(value):
         raise ValueError("expected HOST:PORT")
+    demand_port(_port(value))
     return value
 
 
 def _scheduler(value: str) -> str:
     if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/@]+:[0-9]{1,5}", value):
         raise ValueError("expected the address of a Dask scheduler, such as tcp://HOST:8786")
+    demand_port(value.rpartition(":")[2])
     return value
 
 

@@ -224,3 +224,17 @@ def test_the_exit_codes_are_in_the_help(tmp_path: Path) -> None:
     text = readiness("audit", "--help", cwd=tmp_path).stdout
     for code in ("0  ", "1  ", "2  ", "3  ", "4  ", "130  "):
         assert code in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "html:/dev/full"]])
+def test_a_full_standard_output_is_no_bug(output: list[str], tmp_path: Path) -> None:
+    saved = Path(__file__).parent / "golden" / "assessment.1.json"
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "readiness", "report", str(saved), *output],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert result.returncode == 2, result.stderr
+    assert "cannot write" in result.stderr
+    assert "No space left" in result.stderr

@@ -54,7 +54,7 @@ gate: {fail_under: 8, components: {security: 9}, fail_on: critical}
         ("redis:\n  url: redis://h\n  role: cahce\n", 3, "redis.role"),
         ("gate:\n  fail_under: eight\n", 2, "gate.fail_under"),
         ("gate:\n  components: {securty: 9}\n", 2, "gate.components.securty"),
-        ("http:\n  url: https://user:pw@a.example\n", 2, "http.headers"),
+        ("http:\n  url: https://user:pw@a.example\n", 2, "credentials belong into a header"),
         ("http:\n  url: ftp://a.example\n", 2, "expected http://"),
         ("mongodb:\n  uri: mongo://h\n", 2, "expected mongodb://"),
         ("mongodb:\n  uri: mongodb://u:p/w@h\n", 2, "percent-encode"),
@@ -81,6 +81,60 @@ def test_bad_input_names_the_line_and_the_way_out(tmp_path: Path, text: str, lin
     assert f"readiness.yaml:{line}" in caught.value.place
     assert says in str(caught.value)
     assert "pw" not in str(caught.value).replace("http.headers", "")
+
+
+@pytest.mark.parametrize(
+    "key", ["http.url", "http.metrics", "prometheus.url", "prometheus.alertmanager", "redis.without_url"]
+)
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:99999", "the port must be between 1 and 65535"),
+        ("http://127.0.0.1:0", "the port must be between 1 and 65535"),
+        ("http://[::1]:0/m", "the port must be between 1 and 65535"),
+        ("http://127.0.0.1:8x", "the port must be between 1 and 65535"),
+        ("http://ex ample", "without spaces in the host"),
+        ("http://exam\tple", "without control characters"),
+        ("http://[::1", "expected http://HOST[:PORT]"),
+        ("http://", "expected http://HOST[:PORT]"),
+        ("http://u:pw@h", "credentials belong into a header"),
+    ],
+)
+def test_an_address_that_cannot_be_contacted_is_refused_wherever_it_stands(key: str, url: str, says: str) -> None:
+    source = config.Source()
+    source.set(key, url, "--flag")
+    with pytest.raises(ConfigError) as caught:
+        config.validate(source, REGISTRY)
+    assert says in str(caught.value)
+    assert caught.value.place == "--flag"
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["HTTP://127.0.0.1:8711", " http://127.0.0.1:8711 \n", "hTTp://127.0.0.1:8711"])
+def test_an_address_is_read_as_it_is_meant(url: str) -> None:
+    source = config.Source()
+    source.set("http.url", url, "URL")
+    source.set("http.metrics", url, "--metrics")
+    http = config.validate(source, REGISTRY).http
+    assert (http.url, http.metrics) == ("http://127.0.0.1:8711", "http://127.0.0.1:8711")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("redis.url", "redis://h:0"),
+        ("redis.url", "redis://:s3cret@h:99999/0"),
+        ("mongodb.uri", "mongodb://a:27017,b:70000/"),
+        ("redis.sentinels", ["h:65536"]),
+        ("load.dask", "tcp://h:0"),
+    ],
+)
+def test_a_port_that_there_is_not_is_refused(key: str, value: object) -> None:
+    source = config.Source()
+    source.set(key, value, "--flag")
+    with pytest.raises(ConfigError, match="between 1 and 65535") as caught:
+        config.validate(source, REGISTRY)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import readiness.api
 ROOT = Path(__file__).parent.parent
 # A room may import those before it and itself, never one after it.
 ROOMS = (
-    ("errors", "change", "model", "facts", "headers", "load", "machine", "sealed"),
+    ("errors", "change", "model", "facts", "headers", "load", "machine", "sealed", "urls"),
     ("settings", "window", "budget", "trust", "names", "pace", "cluster"),
     ("spec", "verdict"),
     ("api",),

@@ -287,7 +287,7 @@ def test_everything_behind_a_login() -> None:
 def test_nobody_answers() -> None:
     with pytest.raises(ProbeError, match="could not connect"):
         discover("http://127.0.0.1:9")
-    with pytest.raises(ConfigError, match="credentials into"):
+    with pytest.raises(ConfigError, match="credentials belong into"):
         discover("http://u:s3cret-s3cret@127.0.0.1:9")
 
 

@@ -43,7 +43,7 @@ def init(
         found = None
         if url is not None:
             if "://" not in url:
-                raise ConfigError(f"{url!r} is not a URL", place="URL", hint=f"did you mean https://{url}?")
+                raise ConfigError(f"{url!r} is not a URL", place="URL", hint=f"did you mean https://{url.strip()}?")
             with reporter(quiet) as progress:
                 found = first.discover(url, ca_file, registry, progress)
         beside = Path() if to_stdout else output.parent

@@ -150,8 +150,9 @@ def _plan(
     from dataclasses import replace
 
     from readiness.load import LoadError, Plan, address, text
+    from readiness.urls import http_url
 
-    plan: Plan = _checked("URL", lambda: Plan(url))
+    plan: Plan = _checked("URL", lambda: Plan(http_url(url)))
     plan = _checked("--rate", lambda: replace(plan, rate=rate))
     plan = _checked("--duration", lambda: replace(plan, duration=_seconds(duration)))
     plan = _checked("--connections", lambda: replace(plan, connections=connections))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from readiness.urls import http_url
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"[\x21-\x7e]+")
@@ -91,22 +93,14 @@ class Plan:
 
     def target(self) -> tuple[str, int, bool]:
         """Host, port, and whether to speak TLS."""
-        try:
-            parts = urlsplit(self.url)
-            port = parts.port
-        except ValueError:
-            raise ValueError("the host or the port cannot be read") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("credentials belong into a header, not into the URL")
+        parts = urlsplit(http_url(self.url))
         secure = parts.scheme == "https"
-        return parts.hostname, port or (443 if secure else 80), secure
+        return parts.hostname or "", parts.port or (443 if secure else 80), secure
 
     def request(self) -> bytes:
         """The request as it goes over the wire."""
         host, port, secure = self.target()
-        parts = urlsplit(self.url)
+        parts = urlsplit(http_url(self.url))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not _TARGET.fullmatch(path):
             raise ValueError("the path and query must be percent-encoded ASCII")

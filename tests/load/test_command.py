@@ -214,7 +214,7 @@ def test_live_progress_on_a_terminal(server: Counting) -> None:
 BAD: dict[str, tuple[Sequence[str], str]] = {
     "no scheme": (["127.0.0.1:80"], "URL: expected http://HOST"),
     "credentials": (["http://user:s3cret@127.0.0.1/"], "URL: credentials belong into a header"),
-    "port": (["http://127.0.0.1:99999/"], "URL: the host or the port cannot be read"),
+    "port": (["http://127.0.0.1:99999/"], "URL: the port must be between 1 and 65535"),
     "rate": (["URL", "--rate", "-1"], "--rate: rate must be"),
     "rate NaN": (["URL", "--rate", "nan"], "--rate: rate must be"),
     "rate word": (["URL", "--rate", "fast"], "--rate"),
