@@ -77,9 +77,9 @@ class Row:
         """Whether a later run need not audit it again."""
         return self.audit is Audit.DONE
 
-    def count(self, severity: Severity) -> int:
-        """How many of its findings have this severity."""
-        return sum(each.severity is severity and each.status is not Status.ERROR for each in self.wrong)
+    def count(self, severity: Severity | str) -> int:
+        """How many of its findings have this severity; a template names it by its word."""
+        return sum(each.severity == severity and each.status is not Status.ERROR for each in self.wrong)
 
 
 def row(report: Report, name: str, region: str | None, worker: str) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,11 @@ def test_ten_thousand_deployments_fit_into_a_page(tmp_path: Path) -> None:
     text = html.render(together(*rows, folder="fleet-reports"))
     assert len(text) < 8_000_000
     assert time.monotonic() - began < 60
+
+
+def test_html_counts_the_grave_findings_and_names_every_cell() -> None:
+    text = html.render(together(*ROWS, made("odd", 5.0, replace(TLS, severity=Severity.CRITICAL), TLS, BLIND)))
+    assert "<i>Critical, high</i>1, 1</td>" in text  # what could not be judged is no finding
+    assert "<i>Critical, high</i>—</td>" in text  # of what was not looked at nothing is known
+    assert text.count("<i>Database</i>") == 6  # each deployment, and the mean
+    assert text.index("<tbody>") < text.index("<tfoot>")
