@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from rich import box
 from rich.console import Console, Group
@@ -24,6 +24,7 @@ from readiness.report.wording import NONE
 SHOWN, SHOWN_FINDINGS = 20, 10
 """Deployments and findings that are shown without --verbose."""
 RECENT = 8
+_BESIDE, _A_COLUMN = 36, 7  # columns of a terminal: for what stands beside the components, and for one of them
 STYLES = {Rating.READY: "green", Rating.NEEDS_WORK: "yellow", Rating.NOT_READY: "red"}
 _SHORT = {"database": "DB", "caching": "Cache", "security": "Sec", "monitoring": "Mon", "error_handling": "Err",
           "performance": "Perf", "scalability": "Scale"}  # fmt: skip
@@ -54,7 +55,10 @@ def render(overview: Overview, console: Console, *, verbose: bool = False, quiet
     paper.line([(one_line(overview.name, 80), "bold cyan"), about])
     if overview.interrupted:
         paper.line([("Interrupted: this overview is partial.", "bold red")])
-    paper.table(_table(overview, paper, verbose))
+    if paper.narrow or paper.console.width < _BESIDE + _A_COLUMN * len(overview.columns):
+        _list(overview, paper, verbose)
+    else:
+        paper.table(_table(overview, paper, verbose))
     if not verbose and len(overview.rows) > SHOWN:
         paper.line([(f"and {len(overview.rows) - SHOWN} better ones, -v for all", "dim")])
         paper.console.print()
@@ -91,6 +95,35 @@ def _table(overview: Overview, paper: Paper, verbose: bool) -> Table:
         paper.text(("mean", "dim")), paper.text((wording.score(overview.mean), "bold")), "", *means, paper.text("")
     )
     return table
+
+
+def _list(overview: Overview, paper: Paper, verbose: bool) -> None:
+    """The deployments where there is no room for columns: each component is named beside its score."""
+    paper.console.print()
+    for row in overview.rows if verbose else overview.rows[:SHOWN]:
+        style = STYLES[row.rating] if row.rating else ""
+        head: list[str | tuple[str, str]] = [(f"{wording.score(row.score)} ", f"bold {style}"), one_line(row.name, 60)]
+        if not row.finished:
+            head.append((f" {WORDS[row.audit]}", "dim red"))
+        paper.marked(
+            row.rating.mark if row.rating else NONE, [*head, *_named_scores(row.components, overview, row.coverage)]
+        )
+    means = {column.id: column.mean for column in overview.columns}
+    mean = (f"{wording.score(overview.mean)} ", "bold")
+    paper.marked("", [mean, ("mean", "dim"), *_named_scores(means, overview)])
+    paper.console.print()
+
+
+def _named_scores(
+    scores: Mapping[str, float], overview: Overview, coverage: float | None = None
+) -> list[str | tuple[str, str]]:
+    parts: list[str | tuple[str, str]] = []
+    for column in overview.columns:
+        if column.id in scores:
+            parts += [("\n" if not parts else ", ", "dim"), (f"{column.name} ", "dim"), *_heat(scores[column.id])]
+    if coverage is not None:
+        parts.append((f"; coverage {wording.percent(coverage)}", "dim"))
+    return parts
 
 
 def console_is_wide(paper: Paper) -> bool:

@@ -169,6 +169,14 @@ def section(comparison: Comparison | None, paper: Paper, verbose: bool) -> None:
 
 
 def _table(comparison: Comparison, paper: Paper, *, all: bool) -> None:
+    if paper.narrow:
+        paper.console.print()
+        for delta in rows(comparison, all=all):
+            figures = f"  {wording.score(delta.old)} → {wording.score(delta.new)} ({change(delta)})"
+            reason = because(delta)
+            paper.marked("", [(one_line(delta.name, 40), "bold"), figures, (f"\n{reason}" if reason else "", "dim")])
+        paper.console.print()
+        return
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("Component", overflow="fold", min_width=9, max_width=16)
     for name in ("Before", "After", "Change"):

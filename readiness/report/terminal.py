@@ -11,11 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from readiness.model import CheckResult, Gate, Rating, Report, Severity, Status
+from readiness.model import CheckResult, Component, Gate, Rating, Report, Severity, Status
 from readiness.report import changes, charts, wording
 from readiness.report.text import clean, cut, one_line
 from readiness.report.wording import MARKS, NONE
 
+NARROW = 70
+"""Columns of a terminal below which a table would break words: a list stands in for it."""
 GRAVEST = 5
 """How many findings are shown without --verbose."""
 FIX_LINES = 6
@@ -46,7 +48,7 @@ def render(report: Report, console: Console, *, verbose: bool = False, quiet: bo
         console.print(paper.text(*_overall(report)), soft_wrap=True, highlight=False)
         return
     _head(report, paper)
-    paper.table(_components(report, paper))
+    _components(report, paper)
     _print_overall(report, paper)
     _caps(report, paper)
     _findings(report, paper, verbose)
@@ -69,6 +71,7 @@ class Paper:
         self.console = console
         self.ascii = console.options.ascii_only
         self.wide = console.width >= 100
+        self.narrow = console.width < NARROW
 
     def text(self, *parts: str | tuple[str, str]) -> Text:
         """A Text of plain strings and (string, style) pairs."""
@@ -135,29 +138,46 @@ def _head(report: Report, paper: Paper) -> None:
         paper.line([("Interrupted: this report is partial.", "bold red")])
 
 
-def _components(report: Report, paper: Paper) -> Table:
+def _components(report: Report, paper: Paper) -> None:
+    if paper.narrow:
+        paper.console.print()
+        for component in report.components:
+            _component(component, paper)
+        paper.console.print()
+        return
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("Component", overflow="fold", min_width=9, max_width=16)
     table.add_column("Score", no_wrap=True)
     table.add_column("Production Ready", justify="center", min_width=10, max_width=None if paper.wide else 10)
     table.add_column("Notes", overflow="fold")
     for component in report.components:
-        cell = paper.text(NONE)
-        if component.score is not None:
-            style = _RATINGS[component.rating] if component.rating else ""
-            bound = wording.bound(component.upper_bound, component.coverage)
-            cell = paper.text(
-                (wording.of_ten(component.headline), f"bold {style}"),
-                (f" ({wording.score(component.score)})", "dim"),
-                (f"{' ' if paper.wide else chr(10)}{bound}" if bound else "", "dim"),
-            )
         table.add_row(
             paper.text(one_line(component.name, 40)),
-            cell,
+            paper.text(*_component_score(component, " " if paper.wide else "\n")),
             paper.text(wording.rating_mark(component.rating)),
             paper.text(one_line(wording.component_note(component), 300)),
         )
-    return table
+    paper.table(table)
+
+
+def _component(component: Component, paper: Paper) -> None:
+    """A component where there is no room for columns: the note stands below the score."""
+    note = one_line(wording.component_note(component), 300)
+    head: list[str | tuple[str, str]] = [(one_line(component.name, 40), "bold"), "  "]
+    head += _component_score(component, " ")
+    paper.marked(wording.rating_mark(component.rating), [*head, (f"\n{note}" if note else "", "dim")])
+
+
+def _component_score(component: Component, gap: str) -> list[str | tuple[str, str]]:
+    if component.score is None:
+        return [NONE]
+    style = _RATINGS[component.rating] if component.rating else ""
+    bound = wording.bound(component.upper_bound, component.coverage)
+    return [
+        (wording.of_ten(component.headline), f"bold {style}"),
+        (f" ({wording.score(component.score)})", "dim"),
+        (f"{gap}{bound}" if bound else "", "dim"),
+    ]
 
 
 def _overall(report: Report) -> list[str | tuple[str, str]]:
@@ -303,6 +323,13 @@ def _expectations(report: Report, paper: Paper) -> None:
     if not report.expectations:
         return
     paper.heading("Performance expectations")
+    if paper.narrow:
+        for entry in report.expectations:
+            mark = NONE if entry.met is None else MARKS[Status.PASS if entry.met else Status.FAIL]
+            why = f": {one_line(entry.why, 60)}" if entry.why else ""
+            about = (f", target {wording.target(entry)}", "dim")
+            paper.marked(mark, [(wording.metric(entry), "bold"), f" {wording.measured(entry)}{why}", about])
+        return
     grid = Table.grid(padding=(0, 2))
     for entry in report.expectations:
         mark = NONE if entry.met is None else MARKS[Status.PASS if entry.met else Status.FAIL]
@@ -318,6 +345,13 @@ def _expectations(report: Report, paper: Paper) -> None:
 def _measurements(report: Report, paper: Paper) -> None:
     for group, (columns, rows) in wording.measurements(report).items():
         paper.heading(one_line(group, 80))
+        if paper.narrow:
+            for subject, figures in rows.items():
+                named = [
+                    f"{one_line(name, 40)} {one_line(text, 60)}" for name, text in zip(columns, figures, strict=True)
+                ]
+                paper.marked("", [one_line(subject, 60), (f"\n{', '.join(named)}", "dim")])
+            continue
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("", *columns):
             table.add_column(paper.text(one_line(name, 40)), overflow="fold", justify="right" if name else "left")

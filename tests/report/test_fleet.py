@@ -210,3 +210,17 @@ def test_html_counts_the_grave_findings_and_names_every_cell() -> None:
     assert "<i>Critical, high</i>—</td>" in text  # of what was not looked at nothing is known
     assert text.count("<i>Database</i>") == 6  # each deployment, and the mean
     assert text.index("<tbody>") < text.index("<tfoot>")
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 100])
+def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
+    scores = dict.fromkeys(
+        ("database", "caching", "security", "monitoring", "error_handling", "performance", "scalability"), 4.5
+    )
+    lines = printed(together(*ROWS, made("shop-eu-west", 4.5, TLS, components=scores)), width).splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert "…" not in text
+    assert "90 %" in text
+    assert text.count("4.5") >= 8
+    assert width > 80 or "shop-eu-west" in text
+    assert all(len(line) <= width for line in lines)

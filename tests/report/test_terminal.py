@@ -133,3 +133,13 @@ def test_hostile_text_is_text(make: Callable[[], Report], width: int) -> None:
             out = printed(hostile(make(), text), width, verbose=verbose)
             assert not UNSAFE.search(out)
     assert "[/nope]" in printed(hostile(make(), "[/nope]"))
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 69])
+def test_below_70_columns_the_table_is_a_list_that_breaks_no_word(width: int) -> None:
+    text = " ".join(printed(assessment(), width).split())
+    assert "Production Ready" not in text
+    for component in assessment().components:
+        assert f"{component.name} {component.headline}/10 ({component.score:.1f})" in text
+        assert " ".join(component.notes.split()) in text
+    assert "Error Handling" in printed(assessment(), width, verbose=True)
