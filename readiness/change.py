@@ -13,8 +13,8 @@ class Cause(StrEnum):
     SETTINGS = "settings"  # weights, absences, and checks that are judged by other values of the configuration
     SEVERITY = "severity"
     NEW = "new"  # new in the packs, or applicable now
-    RETIRED = "retired"  # gone from the packs, or no longer applicable
-    COVERED = "covered"  # was not tested or could not be judged before
+    RETIRED = "retired"  # gone from the packs, or no longer applicable where it was judged before
+    COVERED = "covered"  # was not tested or could not be judged before; what turned out not to apply included
     LOST = "lost"  # the reverse
     FIXED = "fixed"  # earns more than before
     REGRESSED = "regressed"  # earns less than before

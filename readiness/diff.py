@@ -160,6 +160,10 @@ def _cause(old: _Check | None, new: _Check | None) -> Cause | None:
     if (old.finding, old.earned()) == (new.finding, new.earned()):
         return None
     was, now = old.looked_at(), new.looked_at()
+    if {old.finding, new.finding} == {Status.UNTESTED, Status.NOT_APPLICABLE}:
+        # Who configures a system sees at once what passes there and what does not apply. Put in place apart from each
+        # other, the component would for a moment be configured and without a single judged check, which counts as 0.
+        return Cause.COVERED if was == 0 else Cause.LOST
     if was is not None and now is not None and was != now:
         return Cause.COVERED if now > was else Cause.LOST
     if was == now == 1:

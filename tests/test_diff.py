@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from readiness.change import Cause, Comparison, Delta
+from readiness.change import Cause, Comparison, Delta, Part
 from readiness.diff import compare, empty, rounded
 from readiness.model import (
     COMPONENTS,
@@ -217,6 +217,11 @@ CASES: dict[str, tuple[Report, Report, dict[str, str]]] = {
     "configured": (report(A, check("database.b", "untested")), report(A, B), {"covered": "database.b"}),
     "lost": (report(A, B), report(A, check("database.b", "skipped")), {"lost": "database.b"}),
     "not configured any more": (report(A, B), report(A, check("database.b", "untested")), {"lost": "database.b"}),
+    "looked at for the first time": (
+        report(A, check("database.b", "untested")),
+        report(A, check("database.b", "not_applicable")),
+        {"covered": "database.b"},
+    ),
     "severity": (report(A, B), report(A, check("database.b", "fail", "low")), {"severity": "database.b"}),
     "waived": (report(A, B), report(A, check("database.b", "fail", waived=True)), {"waived": "database.b"}),
     "expired": (
@@ -263,6 +268,21 @@ def test_each_change_counts_for_its_cause(case: str) -> None:
     comparison = compare(old, new)
     assert {change.cause.value: change.check for change in comparison.changes} == causes
     assert {part.cause.value for delta in deltas(comparison) for part in delta.parts} == set(causes)
+
+
+def test_a_system_that_is_configured_for_the_first_time_is_one_cause() -> None:
+    ids = [f"caching.{name}" for name in "abc"]
+    old = report(A, B, *(check(id, "untested") for id in ids))
+    new = report(A, B, check(ids[0], "pass"), check(ids[1], "not_applicable"), check(ids[2], "fail"))
+    for comparison, cause in ((compare(old, new), Cause.COVERED), (compare(new, old), Cause.LOST)):
+        for delta in (comparison.overall, next(each for each in comparison.components if each.id == "caching")):
+            assert [(part.cause, part.points) for part in delta.parts] == [(cause, delta.change)]
+
+
+def test_what_has_no_score_in_either_has_no_change_and_no_zero_has_a_sign() -> None:
+    assert changes.change(Delta("caching", "Caching", None, None, 0.0)) == "—"
+    assert changes.change(Delta("caching", "Caching", 0.0, None, 0.0)) == "0.0"
+    assert {changes.points(Part(Cause.FIXED, 0.0, exact)) for exact in ("0", "1/40", "-1/40")} == {"0.0"}
 
 
 def test_an_expired_waiver_is_named_with_its_owner() -> None:

@@ -54,10 +54,8 @@ SHORT: Mapping[Cause, str] = {
 
 
 def points(part: Part) -> str:
-    """`+0.6`; `-0.0` where the loss rounds to nothing, `0.0` where there is none."""
-    if part.points or part.exact == "0":
-        return f"{part.points:+.1f}" if part.points else "0.0"
-    return "-0.0" if part.exact.startswith("-") else "+0.0"
+    """`+0.6`; `0.0` where there is none, or where it rounds to nothing: the exact share is in the JSON."""
+    return f"{part.points:+.1f}" if part.points else "0.0"
 
 
 def because(delta: Delta) -> str:
@@ -67,8 +65,8 @@ def because(delta: Delta) -> str:
 
 
 def change(delta: Delta) -> str:
-    """`+0.3`, or a dash where the two cannot be compared."""
-    if delta.change is None:
+    """`+0.3`, or a dash where the two cannot be compared, or where neither has a score."""
+    if delta.change is None or (delta.old is None and delta.new is None):
         return NONE
     return f"{delta.change:+.1f}" if delta.change else "0.0"
 
