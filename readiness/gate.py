@@ -51,12 +51,9 @@ def evaluate(
     for id, minimum in settings.components.items():
         conditions.append(_at_least(f"component {id}", minimum, by_id[id].score if id in by_id else None))
     if settings.fail_on is not None:
-        grave = [
-            check.id for check in checks if check.severity.rank <= settings.fail_on.rank and check.status in _UNFIT
-        ]
+        grave = [check for check in checks if check.severity.rank <= settings.fail_on.rank and check.status in _UNFIT]
         required = f"no {settings.fail_on.value} finding" + ("" if settings.fail_on.rank == 0 else " or graver")
-        observed = f"{len(grave)}: {', '.join(grave[:5])}" if grave else "none"
-        conditions.append(Condition("severity", required, observed, not grave))
+        conditions.append(Condition("severity", required, _unfit(grave), not grave))
     if comparison is not None and settings.no_regression is not None:
         conditions += no_regression(comparison, settings.no_regression, components)
     percent = None if coverage is None else round(100 * coverage, 1)
@@ -69,6 +66,24 @@ def evaluate(
         )
     )
     return Gate(all(condition.passed for condition in conditions), tuple(conditions))
+
+
+def _unfit(checks: Sequence[CheckResult]) -> str:
+    """`2 checks are wrong: a, b; 1 check was not judged: c`, the first five of each named."""
+    wrong = [check.id for check in checks if check.status is Status.FAIL]
+    unknown = [check.id for check in checks if check.status is not Status.FAIL]
+    parts = (
+        _named(wrong, "check is wrong", "checks are wrong"),
+        _named(unknown, "check was not judged", "checks were not judged"),
+    )
+    return "; ".join(part for part in parts if part) or "none"
+
+
+def _named(ids: Sequence[str], one: str, many: str) -> str:
+    if not ids:
+        return ""
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return f"{len(ids)} {one if len(ids) == 1 else many}: {', '.join(ids[:5])}{more}"
 
 
 def _at_least(name: str, required: float, observed: float | None) -> Condition:

@@ -63,6 +63,12 @@ BAD = {
     "bad component": (["--component", "databse=8"], "http: {url: 'URL'}", "--component"),
     "bad number": (["--component", "database=high"], "http: {url: 'URL'}", "--component"),
     "not YAML": ([], "http: [", "readiness.yaml:1"),
+    "nothing left": (
+        ["--only", "security.tls", "--skip", "security*"],
+        "http: {url: 'URL'}",
+        "nothing is left to judge",
+    ),
+    "everything skipped": (["--skip", "*"], "http: {url: 'URL'}", "nothing is left to judge"),
     "part and whole": (["--only", "security", "--fail-under", "8"], "http: {url: 'URL'}", "--fail-under"),
 }
 

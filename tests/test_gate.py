@@ -148,3 +148,12 @@ def test_a_tolerance_may_be_a_number_or_a_word(value: Any, tolerance: float | No
 
 def test_a_withheld_score_meets_no_minimum() -> None:
     assert gate(score=None, fail_under=1).passed is False
+
+
+def test_severity_tells_what_is_wrong_from_what_was_not_judged() -> None:
+    checks = [CHECK, *(replace(CHECK, id=f"database.b{n}", status=Status.SKIPPED) for n in range(7))]
+    found = evaluate(GateSettings(fail_on=Severity.HIGH), 7.5, 0.93, [DATABASE], checks).conditions[0].observed
+    assert found == (
+        "1 check is wrong: database.a; 7 checks were not judged: "
+        "database.b0, database.b1, database.b2, database.b3, database.b4 and 2 more"
+    )

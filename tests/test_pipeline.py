@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from readiness import audit
 from readiness import report as formats
 from readiness.cli import app
 from readiness.commands import common, pipeline
 from readiness.errors import ConfigError
-from readiness.model import Report
+from readiness.model import Report, Status
 from readiness.report.github import SUMMARY_BYTES
 
 from .report.hostile import TEXT, hostile
@@ -215,3 +217,20 @@ def test_stdout_is_utf_8_whatever_the_locale() -> None:
     result: Any = CliRunner(charset="ascii").invoke(app, ["report", saved(assessment()), "-o", "md:-"])
     assert result.exit_code == 0
     assert "⚠️" in result.stdout_bytes.decode("utf-8")
+
+
+def test_the_notes_say_what_was_left_out_of_a_component() -> None:
+    report = assessment()
+    ids = [check.id for check in report.checks if check.component == "security"][:3]
+    reasons = dict(zip(ids, ("not run", "not run", "left out by --skip"), strict=True))
+    checks = tuple(
+        replace(check, status=Status.SKIPPED, message=reasons[check.id]) if check.id in reasons else check
+        for check in report.checks
+    )
+    before, after = (
+        {entry.id: entry.notes for entry in each.components}
+        for each in (report, audit._left_out(replace(report, checks=checks)))
+    )
+    assert after["security"] == f"{before['security']}; 2 left out by --only, 1 left out by --skip, counted as 0"
+    assert after["performance"] == f"{before['performance']}; 1 left out by --skip, counted as 0"
+    assert after["database"] == before["database"]

@@ -332,8 +332,7 @@ def _explain(result: Report) -> None:
         typer.echo(_message("interrupted: the report is partial"), err=True)
     for condition in result.gate.conditions:
         if not condition.passed:
-            numbers = f"{wording.observed(condition)} (required {condition.required})"
-            typer.echo(_message(one_line(f"gate not passed: {condition.name} {numbers}")), err=True)
+            typer.echo(_message(one_line(f"gate not passed: {wording.unmet(condition)}")), err=True)
     for name, reason in wording.unreached(result):
         typer.echo(_message(one_line(f"the audit is incomplete: {name}: {reason}")), err=True)
 

@@ -85,11 +85,7 @@ class Row:
 def row(report: Report, name: str, region: str | None, worker: str) -> Row:
     """What the overview needs of a report: about a hundredth of it."""
     found = [check for check in report.checks if check.status in (Status.WARN, Status.FAIL, Status.ERROR)]
-    unmet = [
-        f"{each.name} {wording.observed(each)} (required {each.required})"
-        for each in report.gate.conditions
-        if not each.passed
-    ]
+    unmet = [wording.unmet(each) for each in report.gate.conditions if not each.passed]
     failed = report.incomplete or report.interrupted
     return Row(
         name=name,

@@ -84,6 +84,12 @@ def _figure(metric: str, value: float) -> str:
     return f"{plain(100 * value if unit == '%' else value)} {unit}".strip()
 
 
+def unmet(condition: Condition) -> str:
+    """A gate condition with what it found and what it asks for: `score 6.5 (required >= 8)`."""
+    colon = ":" if isinstance(condition.observed, str) else ""
+    return f"{condition.name}{colon} {observed(condition)} (required {condition.required})"
+
+
 def observed(condition: Condition) -> str:
     """What a gate condition found."""
     value = condition.observed

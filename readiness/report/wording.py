@@ -19,6 +19,7 @@ from readiness.report.figures import (
     reached,
     score,
     target,
+    unmet,
 )
 from readiness.report.groups import (
     actions,
@@ -105,6 +106,7 @@ __all__ = [
     "stack_name",
     "strengths",
     "target",
+    "unmet",
     "unreached",
     "untested",
     "waiver_alarms",
