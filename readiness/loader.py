@@ -129,16 +129,31 @@ def load(folders: Sequence[Path] = ()) -> Registry:
             builder.add_pack(point.name, version, [importlib.import_module(point.value)])
         except Exception as error:
             builder.errors.append(f"pack {point.name} ({point.value}): {type(error).__name__}: {error}")
-    own = {Path(str(sys.modules[name].__file__)).resolve().parent for name in BUNDLED}
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"no folder {folder}", place="packs", hint="a folder with Python files of checks")
-        if folder.resolve() not in own:
+        if folder.resolve() not in _own():
+            if is_bundled(folder):
+                hint = "they are loaded anyway; name a folder of your own, such as mychecks"
+                raise ConfigError(f"{folder} holds a copy of the bundled checks", place="packs", hint=hint)
             builder.add_pack(folder.name, "local", [_anonymous(folder.resolve())])
     builder.validate()
     if builder.errors:
         raise PackError("\n".join(builder.errors))
     return Registry(builder.checks, builder.probes, tuple(builder.packs))
+
+
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is that of the bundled checks, or a copy such as that of a clone beside an installation."""
+    if folder.resolve() in _own():
+        return True
+    root = Path(str(importlib.import_module("readiness.checks").__file__)).resolve().parent
+    bundled = [file.relative_to(root) for _, file in _files(root)]
+    return sum((folder / file).is_file() for file in bundled) > len(bundled) / 2
+
+
+def _own() -> set[Path]:
+    return {Path(str(importlib.import_module(name).__file__)).resolve().parent for name in BUNDLED}
 
 
 def in_order(checks: Mapping[str, CheckSpec]) -> list[CheckSpec]:
@@ -165,10 +180,15 @@ def in_order(checks: Mapping[str, CheckSpec]) -> list[CheckSpec]:
 def _modules(package: ModuleType) -> Iterator[tuple[str, Path]]:
     """Module names and files below a package; by files, because pkgutil skips folders without an `__init__.py`."""
     for root in map(Path, package.__path__):
-        for file in sorted(root.rglob("*.py")):
-            parts = file.relative_to(root).with_suffix("").parts
-            if not any(part.startswith(("_", ".")) for part in parts):
-                yield ".".join((package.__name__, *parts)), file
+        for parts, file in _files(root):
+            yield ".".join((package.__name__, *parts)), file
+
+
+def _files(root: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
+    for file in sorted(root.rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        if not any(part.startswith(("_", ".")) for part in parts):
+            yield parts, file
 
 
 def _anonymous(folder: Path) -> ModuleType:

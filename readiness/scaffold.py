@@ -11,7 +11,7 @@ from typing import Any
 
 from readiness import config
 from readiness.errors import ConfigError
-from readiness.loader import load
+from readiness.loader import is_bundled, load
 from readiness.model import COMPONENTS, ON_DEMAND
 from readiness.report import write
 from readiness.spec import ID
@@ -158,6 +158,10 @@ def scaffold(id: str, folder: Path) -> list[Path]:
         PackError: the folder holds checks that cannot be loaded.
     """
     component, rest = _parts(id)
+    if folder.is_dir() and is_bundled(folder):
+        raise ConfigError(
+            f"{folder} holds the bundled checks", place="--dir", hint="yours go elsewhere: --dir mychecks"
+        )
     known = load([folder] if folder.is_dir() else []).checks
     if id in known:
         raise ConfigError(f"check {id!r} is there already, at {known[id].source}", place="ID")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +128,13 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "checks").write_text("")
     with pytest.raises(ConfigError, match="cannot make"):
         scaffold.scaffold("security.mine.x", tmp_path / "checks")
+
+
+def test_the_bundled_folder_and_a_copy_of_it_are_no_place_for_checks_of_ones_own(tmp_path: Path) -> None:
+    copy = tmp_path / "checks"
+    shutil.copytree(ROOT / "checks", copy)
+    for folder in (copy, ROOT / "checks"):
+        with pytest.raises(ConfigError, match=r"holds the bundled checks .yours go elsewhere: --dir mychecks"):
+            scaffold.scaffold("security.mine.banner", folder)
+    with pytest.raises(ConfigError, match=r"a copy of the bundled checks .they are loaded anyway"):
+        loader.load([copy])
