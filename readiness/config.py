@@ -23,6 +23,8 @@ DEFAULT_FILE = Path("readiness.yaml")
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 MAX_DEPTH = 50
+MAX_PROBLEMS = 20
+"""So many lines of one file are enough to go on with."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 Location = tuple[str | int, ...]
@@ -73,17 +75,31 @@ def read(path: Path, environment: Mapping[str, str] = os.environ, *, lenient: bo
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        # An unquoted value that begins with * or & is taken for a name, and quoted: it may be a password.
-        problem = re.sub(r"'[^'<]{3,}'", "'…'", error.problem or "")
-        raise ConfigError(f"is not YAML: {problem}", place=f"{path}:{line}", hint=_quote(error.problem)) from None
+        raise not_yaml(error, text, path) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"is not YAML: {type(error).__name__}", place=str(path)) from None
     return parse(node, str(path), environment, lenient=lenient)
 
 
-def _quote(problem: str | None) -> str:
-    return "put a value that begins with * or & into quotes" if re.search("alias|anchor", problem or "") else ""
+def not_yaml(error: yaml.MarkedYAMLError, text: str, path: Path) -> ConfigError:
+    """What the parser says, with the line, and without what it quotes."""
+    number = error.problem_mark.line + 1 if error.problem_mark else 1
+    # An unquoted value that begins with * or & is taken for a name, and quoted: it may be a password.
+    problem = re.sub(r"'([^']*)'", lambda quoted: quoted[0] if _harmless(quoted[1]) else "'…'", error.problem or "")
+    line = next(iter(text.splitlines()[number - 1 : number]), "")
+    return ConfigError(f"is not YAML: {problem}", place=f"{path}:{number}", hint=_quote(problem, line))
+
+
+def _harmless(quoted: str) -> bool:
+    return len(quoted) < 3 or quoted.startswith("<")
+
+
+def _quote(problem: str, line: str) -> str:
+    if re.search("alias|anchor", problem):
+        return "put a value that begins with * or & into quotes"
+    if re.search(r"[{\[,:]\s*\$\{", line) and "expected" in problem:
+        return 'inside braces and brackets a variable needs quotes: "${NAME}"'
+    return ""
 
 
 def read_text(path: Path, limit: int = 50_000_000) -> str:
@@ -104,6 +120,8 @@ def parse(node: yaml.Node | None, name: str, environment: Mapping[str, str], *, 
     """Plain data with places from a composed YAML document. `name` is the file in the error messages."""
     walker = _Walker(name, environment, lenient)
     data = walker.value(node, (), 0) if node is not None else {}
+    if walker.problems:
+        raise together(walker.problems)
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -117,6 +135,7 @@ class _Walker:
         self.environment = environment
         self.lenient = lenient
         self.unset: dict[Location, str] = {}
+        self.problems: list[ConfigError] = []
         self.places: dict[Location, str] = {(): name}
         self.nodes = 0
         self._scalars = yaml.SafeLoader("")
@@ -142,16 +161,18 @@ class _Walker:
         except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError, ArithmeticError, RecursionError):
             kind = node.tag.rpartition(":")[2] if node.tag.startswith("tag:yaml.org,2002:") else "a tag of its own"
             hint = "" if kind != "a tag of its own" else "put a value that begins with ! into quotes"
-            raise ConfigError(f"cannot read this value ({kind})", place=self.at(node), hint=hint) from None
+            self.problems.append(ConfigError(f"cannot read this value ({kind})", place=self.at(node), hint=hint))
+            return None
 
     def _mapping(self, node: yaml.MappingNode, location: Location, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError("a key must be a plain word", place=self.at(key_node))
+                self.problems.append(ConfigError("a key must be a plain word", place=self.at(key_node)))
+                continue
             key = key_node.value
             if key in result:
-                raise ConfigError(f"the key {key!r} appears twice", place=self.at(key_node))
+                self.problems.append(ConfigError(f"the key {key!r} appears twice", place=self.at(key_node)))
             result[key] = self.value(value_node, (*location, key), depth + 1)
             self.places[(*location, key)] = self.at(key_node)
         return result
@@ -165,11 +186,10 @@ class _Walker:
             self.unset[location] = name
             return ""
         if value is None:
-            raise ConfigError(
-                f"the environment variable {name} is not set",
-                place=self.at(node),
-                hint=f"or write ${{{name}:-default}}",
-            )
+            hint = f"or write ${{{name}:-default}}"
+            message = f"the environment variable {name} is not set"
+            self.problems.append(ConfigError(message, place=self.at(node), hint=hint))
+            return ""
         return value
 
 
@@ -191,14 +211,14 @@ def validate(source: Source, registry: Registry) -> Settings:
     """Checks everything that was read, and all of it against the loaded packs.
 
     Raises:
-        ConfigError: the first problem, with its place and the way out.
+        ConfigError: every problem in a line of its own, with its place and the way out.
     """
     secrets.remember(source.data)
     model = settings_model(registry)
     try:
         settings = model.model_validate(source.data)
     except ValidationError as error:
-        raise _explain(error, model, source) from None
+        raise together([*_problems(error, model, source), *_of_checks(source, registry)]) from None
     secrets.remember(settings.model_dump())
     parameters(settings, registry, source)
     return settings
@@ -211,8 +231,8 @@ def validate_offline(source: Source, registry: Registry) -> None:
     try:
         settings = model.model_validate(source.data)
     except ValidationError as error:
-        if not all(_open(entry, source) for entry in error.errors(include_url=False, include_input=False)):
-            raise _explain(error, model, source) from None
+        if problems := _problems(error, model, source):
+            raise together([*problems, *_of_checks(source, registry)]) from None
         settings = Settings.model_construct(checks=source.data.get("checks", {}))
     parameters(settings, registry, source)
 
@@ -237,52 +257,105 @@ def demand_valid(waivers: Sequence[WaiverSettings], checks: Iterable[str], sourc
 
 def parameters(settings: Settings, registry: Registry, source: Source) -> dict[str, dict[str, Any]]:
     """The validated settings of single checks, by id and name."""
+    result, problems = _parameters(settings.checks, registry, source)
+    if problems:
+        raise together(problems)
+    return result
+
+
+def _of_checks(source: Source, registry: Registry) -> list[ConfigError]:
+    """What is wrong with the settings of single checks, where the rest of the configuration is not valid either."""
+    given = source.data.get("checks")
+    sound = {id: values for id, values in given.items() if isinstance(values, dict)} if isinstance(given, dict) else {}
+    return _parameters(sound, registry, source)[1]
+
+
+def _parameters(
+    checks: Mapping[str, Mapping[str, Any]], registry: Registry, source: Source
+) -> tuple[dict[str, dict[str, Any]], list[ConfigError]]:
     result: dict[str, dict[str, Any]] = {}
-    for id, values in settings.checks.items():
-        _known_id(id, registry.checks, source.place(("checks", id)))
+    problems: list[ConfigError] = []
+    for id, values in checks.items():
+        if id not in registry.checks:
+            hint = nearest(id, registry.checks) or "readiness checks lists them"
+            problems.append(ConfigError(f"no check {id!r}", place=source.place(("checks", id)), hint=hint))
+            continue
         known = registry.checks[id].settings
         for name, value in values.items():
             place = source.place(("checks", id, name))
             if name not in known:
-                raise ConfigError(f"{id} has no setting {name!r}", place=place, hint=nearest(name, known))
-            if source.open(("checks", id, name)):
-                continue
-            try:
-                result.setdefault(id, {})[name] = TypeAdapter(known[name].annotation).validate_python(value)
-            except ValidationError as error:
-                raise ConfigError(f"{id}.{name}: {_first(error)['msg']}", place=place) from None
-    return result
+                problems.append(ConfigError(f"{id} has no setting {name!r}", place=place, hint=nearest(name, known)))
+            elif not source.open(("checks", id, name)):
+                try:
+                    result.setdefault(id, {})[name] = TypeAdapter(known[name].annotation).validate_python(value)
+                except ValidationError as error:
+                    first = error.errors(include_url=False, include_input=False)[0]
+                    problems.append(ConfigError(f"{id}.{name}: {_in_words(first)}", place=place))
+    return result, problems
 
 
-def _known_id(id: str, checks: Iterable[str], place: str) -> None:
-    if id not in set(checks):
-        raise ConfigError(f"no check {id!r}", place=place, hint=nearest(id, checks) or "readiness checks lists them")
+def together(problems: Sequence[ConfigError]) -> ConfigError:
+    """One error that says them all, a line for each; the place is that of the first."""
+    first, *others = problems[:MAX_PROBLEMS]
+    if len(problems) == 1:
+        return first
+    message = first.message + (f" ({first.hint})" if first.hint else "")
+    more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+    return ConfigError("\n".join([message, *map(str, others), *more]), place=first.place)
 
 
-def _explain(error: ValidationError, model: type[BaseModel], source: Source) -> ConfigError:
-    # Unknown keys first: what follows from a misspelt key is noise.
-    errors = sorted(
-        (
-            entry
-            for entry in error.errors(include_url=False, include_input=False, include_context=False)
-            if not _open(entry, source)
-        ),
-        key=lambda entry: entry["type"] != "extra_forbidden",
-    )
-    first = errors[0]
-    location: Location = first["loc"]
-    name = ".".join(str(part) for part in location)
-    if first["type"] == "extra_forbidden":
+def _problems(error: ValidationError, model: type[BaseModel], source: Source) -> list[ConfigError]:
+    """Unknown keys first, and nothing that may follow from them: the key that is missing is the one misspelt."""
+    errors = [entry for entry in error.errors(include_url=False, include_input=False) if not _open(entry, source)]
+    misspelt = {entry["loc"][:-1] for entry in errors if entry["type"] == "extra_forbidden"}
+    errors = [entry for entry in errors if entry["type"] != "missing" or entry["loc"][:-1] not in misspelt]
+    errors.sort(key=lambda entry: entry["type"] != "extra_forbidden")
+    return [_problem(entry, model, source) for entry in errors]
+
+
+def _problem(entry: Mapping[str, Any], model: type[BaseModel], source: Source) -> ConfigError:
+    location: Location = entry["loc"]
+    place = source.place(location)
+    if entry["type"] == "extra_forbidden":
         key = str(location[-1])
-        return ConfigError(
-            f"unknown key {key!r}", place=source.place(location), hint=nearest(key, _keys(model, location[:-1]))
-        )
-    if first["type"] == "missing":
-        return ConfigError(f"{name} is missing", place=source.place(location))
-    message = first["msg"].removeprefix("Value error, ")
+        return ConfigError(f"unknown key {key!r}", place=place, hint=nearest(key, _keys(model, location[:-1])))
+    if location[-1:] == ("[key]",):
+        key = str(location[-2])
+        hint = nearest(key, re.findall(r"'([^']+)'", str(entry.get("ctx", {}).get("expected", ""))))
+        name = ".".join(map(str, location[:-1]))
+        return ConfigError(f"{name}: there is no {key!r}", place=place, hint=hint)
+    name = ".".join(map(str, location))
+    if entry["type"] == "missing":
+        return ConfigError(f"{name} is missing", place=place)
+    message = _in_words(entry)
     if _holds_secret(model, location):  # validators of other packs may quote what they refuse
         message = secrets.Scrubber(_texts_at(source.data, location)).text(message)
-    return ConfigError(f"{name}: {message[:1].lower()}{message[1:]}", place=source.place(location))
+    return ConfigError(f"{name}: {message}", place=place)
+
+
+_EXPECTED = {
+    "tuple": "a list, such as [a, b]",
+    "list": "a list, such as [a, b]",
+    "dict": "keys and values",
+    "model": "keys and values",
+    "string": "a text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
+
+
+def _in_words(entry: Mapping[str, Any]) -> str:
+    """The library's message in the words of the configuration's language."""
+    kind, _, what = str(entry["type"]).partition("_")
+    if kind in _EXPECTED and what in ("type", "parsing", "from_float", "attributes_type"):
+        return f"expected {_EXPECTED[kind]}"
+    message = str(entry["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    for name in ("Input should be", "String should", "Tuple should", "List should", "Dictionary should"):
+        if message.startswith(name):
+            rest = message.removeprefix(name).strip()
+            return f"must {'be ' if name.endswith('be') else ''}{rest}"
+    return message[:1].lower() + message[1:]
 
 
 def _holds_secret(model: type[BaseModel], location: Location) -> bool:
@@ -312,10 +385,6 @@ def _open(entry: Mapping[str, Any], source: Source) -> bool:
     if any(location[: len(each)] == each for each in source.unset):
         return True
     return entry["type"] == "value_error" and source.open(location)
-
-
-def _first(error: ValidationError) -> Any:
-    return error.errors(include_url=False, include_input=False)[0]
 
 
 def _keys(model: type[BaseModel], location: Location) -> list[str]:

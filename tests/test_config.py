@@ -70,6 +70,18 @@ gate: {fail_under: 8, components: {security: 9}, fail_on: critical}
         ("checks:\n  no.such.check: {a: 1}\n", 2, "no check 'no.such.check'"),
         ("http: {url: 'https://a'}\nhttp: {}\n", 2, "appears twice"),
         ("http: [\n", 2, "is not YAML"),
+        (
+            "http: {url: ${URL}}\n",
+            1,
+            "expected ',' or '}', but got '{' (inside braces and brackets a variable needs quotes",
+        ),
+        ("http:\n  endpoints: /api\n", 2, "http.endpoints: expected a list, such as [a, b]"),
+        ("http: x\n", 1, "http: expected keys and values"),
+        ("service: 5\n", 1, "service: expected a text"),
+        ("load: {allow: maybe}\n", 1, "load.allow: expected true or false"),
+        ("limits: {requests: many}\n", 1, "limits.requests: expected a whole number"),
+        ("limits: {probe_seconds: 0}\n", 1, "limits.probe_seconds: must be greater than 0"),
+        ("gate: {components: {foo: 9}}\n", 1, "gate.components.foo: there is no 'foo' (one of database, caching"),
         ("- a\n", 1, "keys and values"),
         ("a: !!python/object/apply:os.system [id]\n", 1, "unknown key"),
         ("service: !!python/name:os.system x\n", 1, "cannot read this value"),
@@ -135,6 +147,35 @@ def test_a_port_that_there_is_not_is_refused(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match="between 1 and 65535") as caught:
         config.validate(source, REGISTRY)
     assert "s3cret" not in str(caught.value)
+
+
+def test_all_problems_of_a_file_are_said_at_once_each_with_its_place(tmp_path: Path) -> None:
+    text = (
+        "http:\n  ulr: x\n  endpoints: /a\nchecks:\n  no.such: {a: 1}\n"
+        "waivers:\n  - {chekc: a.b, reason: why, owner: me}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    lines = [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+    assert lines == [
+        "readiness.yaml:2: unknown key 'ulr' (did you mean 'url'?)",
+        "readiness.yaml:7: unknown key 'chekc' (did you mean 'check'?)",  # and not that `check` is missing
+        "readiness.yaml:3: http.endpoints: expected a list, such as [a, b]",
+        "readiness.yaml:5: no check 'no.such' (readiness checks lists them)",
+    ]
+
+
+def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "service: a\nservice: b\nhttp: {url: '${X}', health: '${Y}'}\n")
+    assert [part in str(caught.value) for part in ("appears twice", "variable X", "variable Y")] == [True] * 3
+
+
+def test_no_more_than_twenty_problems_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "".join(f"key{n}: 1\n" for n in range(30)))
+    assert len(str(caught.value).splitlines()) == 21
+    assert str(caught.value).endswith("and 10 more")
 
 
 def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_is_set_is_judged(tmp_path: Path) -> None:
     (tmp_path / "readiness.yaml").write_text("target_score: ${TARGET}\nhttp: {url: '${URL}'}\n")
     result = validate(TARGET="11")
     assert result.exit_code == 2
-    assert "readiness.yaml:1: target_score: input should be less than or equal to 10" in result.stderr
+    assert "readiness.yaml:1: target_score: must be less than or equal to 10" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,7 @@ class _Reader:
         try:
             node = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"is not YAML: {error.problem}", place=f"{self._path}:{line}") from None
+            raise config.not_yaml(error, text, self._path) from None
         except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"is not YAML: {type(error).__name__}", place=str(self._path)) from None
         top = self._mapping(node, "keys and values at the top level")
