@@ -63,6 +63,9 @@ BAD = {
     "bad component": (["--component", "databse=8"], "http: {url: 'URL'}", "--component"),
     "bad number": (["--component", "database=high"], "http: {url: 'URL'}", "--component"),
     "not YAML": ([], "http: [", "readiness.yaml:1"),
+    "quiet and verbose": (["-q", "-v"], "http: {url: 'URL'}", "-q and -v exclude each other"),
+    "load and facts": (["--load", "--facts", "f.json"], "http: {url: 'URL'}", "--load, --facts: nothing is contacted"),
+    "URL and facts": (["http://127.0.0.1:9", "--facts", "f.json"], "service: s", "URL, --facts: nothing is contacted"),
     "nothing left": (
         ["--only", "security.tls", "--skip", "security*"],
         "http: {url: 'URL'}",

@@ -92,11 +92,18 @@ def audit(
     no_color: NoColor = False,
 ) -> None:
     """Audits a live deployment and prints its score."""
-    with Guard(verbose):
+    with Guard(verbose, quiet):
         from readiness import audit as auditing
         from readiness.errors import ConfigError
         from readiness.report import wording
 
+        contacting = {"URL": url, "--mongodb": mongodb, "--redis": redis, "--metrics": metrics, "--load": load}
+        contacting |= {"--prometheus": prometheus, "--kubernetes": kubernetes, "--dask": dask}
+        if facts is not None and (given := [name for name, value in contacting.items() if value]):
+            hint = "leave out the one or the other"
+            raise ConfigError(
+                "nothing is contacted where saved facts are judged", place=f"{', '.join(given)}, --facts", hint=hint
+            )
         source = systems(config, url, mongodb, redis, prometheus, kubernetes)
         source.set("http.metrics", metrics, "--metrics")
         source.set("gate.fail_under", fail_under, "--fail-under")

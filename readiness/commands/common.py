@@ -87,11 +87,15 @@ class OptionalValues(typer.core.TyperCommand):
 class Guard:
     """Turns every error into one message and the exit code that the contract names."""
 
-    def __init__(self, verbose: bool) -> None:
+    def __init__(self, verbose: bool, quiet: bool = False) -> None:
         self.verbose = verbose
+        self.quiet = quiet
 
     def __enter__(self) -> None:
-        pass
+        if self.verbose and self.quiet:
+            from readiness.gate import ExitCode
+
+            fail("-q and -v exclude each other", ExitCode.USAGE)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, (typer.Exit, SystemExit)):

@@ -44,7 +44,7 @@ def diff(
     no_color: NoColor = False,
 ) -> None:
     """Says what changed between two saved reports, split by cause; contacts nothing."""
-    with Guard(verbose):
+    with Guard(verbose, quiet):
         from readiness import diff as differences
         from readiness import gate
         from readiness.config import read_text

@@ -90,7 +90,7 @@ def fleet(
 
     The file lists deployments: each a configuration of its own, the name of a file with one, or a pattern of files.
     """
-    with Guard(verbose):
+    with Guard(verbose, quiet):
         from readiness.errors import ConfigError
         from readiness.fleet import deployments, running, terminal
 

@@ -19,7 +19,7 @@ def report(
     no_color: NoColor = False,
 ) -> None:
     """Renders a saved report again; contacts nothing."""
-    with Guard(verbose):
+    with Guard(verbose, quiet):
         from readiness.config import read_text
         from readiness.report import json_format
 
