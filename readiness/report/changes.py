@@ -148,7 +148,7 @@ def to_terminal(report: Report, console: Console, *, verbose: bool = False, quie
         return
     paper.line([(TITLE, "bold")])
     new = comparison.new
-    about = " · ".join(one_line(part, 120) for part in (new.environment, new.target) if part)
+    about = " · ".join(one_line(part, 120) for part in wording.about(new.environment, new.target, new.service))
     paper.line([(one_line(new.service, 80), "bold cyan"), f" · {about}" if about else ""])
     paper.line([(f"{since(comparison)} → {wording.moment(new.started_at)}", "dim")])
     _table(comparison, paper, all=True)

@@ -91,12 +91,12 @@ def declared(report: Report) -> list[CheckResult]:
 
 
 def unreached(report: Report) -> list[tuple[str, str]]:
-    """The systems that a probe could not read, by the name of their facts, with the reason."""
-    return [
-        (name.removesuffix("Facts"), system.reason or system.state)
-        for name, system in report.facts.items()
-        if system.state in ("failed", "interrupted")
-    ]
+    """The systems that a probe could not read, by the names of their facts, with the reason: each reason once."""
+    names: dict[str, list[str]] = {}
+    for name, system in report.facts.items():
+        if system.state in ("failed", "interrupted"):
+            names.setdefault(system.reason or system.state, []).append(name.removesuffix("Facts"))
+    return [(", ".join(own), reason) for reason, own in names.items()]
 
 
 def actions(report: Report) -> list[CheckResult]:

@@ -131,8 +131,8 @@ class Paper:
 
 def _head(report: Report, paper: Paper) -> None:
     paper.line([(wording.TITLE, "bold")])
-    about = [report.environment, report.target, wording.moment(report.started_at)]
-    rest = "".join(f" · {one_line(part, 120)}" for part in about if part)
+    about = [*wording.about(report.environment, report.target, report.service), wording.moment(report.started_at)]
+    rest = "".join(f" · {one_line(part, 120)}" for part in about)
     paper.line([(one_line(report.service, 80), "bold cyan"), rest])
     if report.interrupted:
         paper.line([("Interrupted: this report is partial.", "bold red")])
@@ -311,9 +311,10 @@ def _path(report: Report, paper: Paper) -> None:
     for number, step in enumerate(report.path_to_target, 1):
         check = titles.get(step.check)
         effort = f" ({check.effort})" if check and check.effort else ""
+        provided = wording.provided(check)
         grid.add_row(
             paper.text((f"{number}.", "dim")),
-            paper.text(step.check, (effort, "dim")),
+            paper.text(step.check, (effort, "dim"), (f" {provided}" if provided else "", "dim")),
             paper.text(("→ ", "dim"), wording.score(step.score_after)),
         )
     paper.table(grid)

@@ -69,6 +69,7 @@ __all__ = [
     "STATUSES",
     "TITLE",
     "WAIVER_STATES",
+    "about",
     "actions",
     "alarms",
     "beside",
@@ -99,6 +100,7 @@ __all__ = [
     "percent",
     "plain",
     "points",
+    "provided",
     "rating_mark",
     "reached",
     "score",
@@ -208,6 +210,17 @@ def caps(report: Report) -> list[tuple[str, str]]:
         for name, cap in capped
         if cap is not None
     ]
+
+
+def about(environment: str, target: str, service: str) -> list[str]:
+    """What stands behind the name of the service; where no URL was audited, its name is not said twice."""
+    return [part for part in (environment, "" if target == service else target) if part]
+
+
+def provided(check: CheckResult | None) -> str:
+    """`(if the 11 checks that it blocks pass too)`, without which a step of the path does not reach its score."""
+    note = one_line(check.gain.note) if check is not None and check.gain is not None else ""
+    return f"({note})" if note.startswith("if ") else ""
 
 
 def gain(check: CheckResult) -> str:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from readiness.model import Cap, Report
+from readiness.model import Cap, Report, SystemRecord
 from readiness.report import terminal
 from readiness.report.text import UNSAFE
 
@@ -143,3 +143,20 @@ def test_below_70_columns_the_table_is_a_list_that_breaks_no_word(width: int) ->
         assert f"{component.name} {component.headline}/10 ({component.score:.1f})" in text
         assert " ".join(component.notes.split()) in text
     assert "Error Handling" in printed(assessment(), width, verbose=True)
+
+
+def test_a_step_of_the_path_says_on_what_it_depends() -> None:
+    steps = [line for line in printed(assessment(), 120).splitlines() if "monitoring.prometheus.reach" in line]
+    assert "(if the 3 checks that it blocks pass too)" in steps[-1]
+
+
+def test_where_no_url_was_audited_the_service_is_named_once() -> None:
+    head = printed(replace(assessment(), target="artisan-market")).splitlines()[1]
+    assert head.strip() == "artisan-market · production · 2026-03-02 09:30 UTC"
+
+
+def test_one_reason_of_several_systems_is_said_once() -> None:
+    records = {name: SystemRecord(name, "failed", "could not connect") for name in ("HttpFacts", "ServiceFacts")}
+    text = printed(replace(assessment(), incomplete=True, facts=records))
+    assert "Http, Service: could not connect" in text
+    assert text.count("could not connect") == 1
