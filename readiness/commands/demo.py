@@ -19,7 +19,7 @@ def demo(
     no_color: NoColor = False,
 ) -> None:
     """Starts an embedded marketplace on loopback, audits it like any other deployment, and stops it."""
-    with Guard(verbose):
+    with Guard(verbose, quiet):
         from readiness import audit as auditing
         from readiness import demo as embedded
         from readiness.config import Source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from readiness.model import COMPONENTS, ON_DEMAND, ChecklistItem, CheckResult, Report, Severity, Status
@@ -90,12 +91,17 @@ def declared(report: Report) -> list[CheckResult]:
     return [check for check in report.checks if check.evidence.get("declared") is True]
 
 
+_NO_CONNECTION = re.compile(r"^[A-Z]+ (https?://[^/\s]*[^/\s:])(?:/\S*)?: (could not connect.*)$", re.DOTALL)
+"""Which path was asked for does not matter where there is no connection: without it, several probes say the same."""
+
+
 def unreached(report: Report) -> list[tuple[str, str]]:
     """The systems that a probe could not read, by the names of their facts, with the reason: each reason once."""
     names: dict[str, list[str]] = {}
     for name, system in report.facts.items():
         if system.state in ("failed", "interrupted"):
-            names.setdefault(system.reason or system.state, []).append(name.removesuffix("Facts"))
+            reason = _NO_CONNECTION.sub(r"\1: \2", system.reason) or system.state
+            names.setdefault(reason, []).append(name.removesuffix("Facts"))
     return [(", ".join(own), reason) for reason, own in names.items()]
 
 

@@ -156,7 +156,11 @@ def test_where_no_url_was_audited_the_service_is_named_once() -> None:
 
 
 def test_one_reason_of_several_systems_is_said_once() -> None:
-    records = {name: SystemRecord(name, "failed", "could not connect") for name in ("HttpFacts", "ServiceFacts")}
-    text = printed(replace(assessment(), incomplete=True, facts=records))
-    assert "Http, Service: could not connect" in text
+    paths = {"HttpFacts": "", "ServiceFacts": "/rdy-1", "RobustnessFacts": "/"}
+    records = {
+        name: SystemRecord(name, "failed", f"GET http://127.0.0.1:9{path}: could not connect (refused)")
+        for name, path in paths.items()
+    }
+    text = printed(replace(assessment(), incomplete=True, facts=records), 100)
+    assert "Http, Service, Robustness: http://127.0.0.1:9: could not connect (refused)" in text
     assert text.count("could not connect") == 1
