@@ -261,5 +261,5 @@ def test_own_lookups_are_not_in_the_hit_rate(valkey: Instance, sharing: str) -> 
     for each in (loud, louder, use):
         collection[type(each)] = Collected(Outcome.COLLECTED, each)
     finding = judge.call(REGISTRY.checks["caching.hit_rate.window"], collection, Settings(), {})
-    assert finding.status is Status.ERROR
-    assert "this audit's own requests" in finding.message
+    assert finding.status is Status.UNTESTED
+    assert "that the audit caused" in finding.message
