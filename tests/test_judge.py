@@ -22,6 +22,7 @@ from readiness.api import (
     passed,
     untested,
 )
+from readiness import loader
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.judge import Judged, Selection, judge, waive
 from readiness.model import Status
@@ -302,3 +303,19 @@ def test_the_name_of_a_fact_in_the_code_is_not_shown() -> None:
     spec = make("performance.used", used)
     assert run(spec, disk=Disk(used=absent("NOPERM")))[spec.id].finding.message == "NOPERM"
     assert run(spec, disk=Disk())[spec.id].finding.message == "used: not reported by the system"
+
+
+def test_an_unreachable_service_says_nothing_of_what_was_never_configured() -> None:
+    registry = loader.load()
+    collection = {
+        facts: Collected(Outcome.FAILED, reason="could not connect")
+        if probe.needs == "http.url"
+        else Collected(Outcome.NOT_CONFIGURED, needs=probe.needs)
+        for facts, probe in registry.probes.items()
+    }
+    found = {entry.spec.id: entry.finding for entry in judge(registry.checks, collection, Settings(), {})}
+    stores = {id for id in found if id.startswith("database.")} | {"caching.reach.connect", "caching.memory.limit"}
+    for id in (*stores, "monitoring.on_call", "monitoring.uptime", "monitoring.alertmanager.ready"):
+        assert found[id].status in (Status.UNTESTED, Status.NOT_APPLICABLE), (id, found[id])
+    for id in ("error_handling.reach.http", "monitoring.health.exists", "security.headers.csp"):
+        assert found[id].status in (Status.ERROR, Status.BLOCKED), (id, found[id])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readiness.api import Finding, check, failed, not_applicable, passed, untested
+from readiness.api import Finding, check, failed, maybe, not_applicable, passed, untested
 from readiness.facts.redis import RedisFacts
 from readiness.facts.service import ServiceFacts
 
@@ -33,7 +33,7 @@ def connect(redis: RedisFacts | None, service: ServiceFacts | None) -> Finding:
         if redis.not_ready:
             return failed(f"{where} refuses PING with {redis.not_ready}", observed=redis.not_ready, expected="PONG")
         return passed(f"{where} answers", observed="answers", expected="answers")
-    word, kind = store_of(reported(service))
+    word, kind = store_of(maybe(lambda: reported(service)))
     if kind in ("process", "disk"):
         place = "in its process" if kind == "process" else "on its disk"
         return not_applicable(f"the service keeps its cache {place} ({word}): no server to ask", store=word)

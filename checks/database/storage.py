@@ -136,7 +136,7 @@ def backup_hint(
         return passed("a backup is being taken now", observed="a backup cursor is open", expected=expected)
     records = [member.backups for member in mongo.readable if member.backups.pbm]
     if not records:
-        return attested(attestations, "backups", mongo.now)
+        return attested(attestations, "backups", lambda: mongo.now)
     finished = [maybe(lambda each=record: each.last_done) for record in records]  # type: ignore[misc]
     times = [time for time in finished if time is not None]
     if not times:

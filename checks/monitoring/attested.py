@@ -42,7 +42,7 @@ def tracking(service: ServiceFacts, attestations: AttestationSettings) -> Findin
     shows, so the operator declares it, with an owner and an end. A declaration counts as one: it is marked as declared,
     fails once it has expired, and --measured-only leaves it out.
     """
-    return attested(attestations, "error_tracking", service.now)
+    return attested(attestations, "error_tracking", lambda: service.now)
 
 
 @check(
@@ -63,7 +63,7 @@ def logs(service: ServiceFacts, attestations: AttestationSettings) -> Finding:
     What an instance wrote before it died is lost with it unless something collects it. From outside nothing of that
     shows, so the operator declares it; the declaration is marked as one, and expires.
     """
-    return attested(attestations, "log_shipping", service.now)
+    return attested(attestations, "log_shipping", lambda: service.now)
 
 
 @check(
@@ -142,7 +142,10 @@ def _declared(
 ) -> Finding:
     if prometheus is not None and getattr(settings, name) is None:
         prometheus.reached()  # it might have shown what nobody declares
-    clocks = [each for each in (service, prometheus) if each is not None]
-    known = (maybe(lambda clock=clock: clock.now) for clock in clocks)  # type: ignore[misc]
-    now: dt.datetime = next((each for each in known if each is not None), None) or clocks[0].now
+
+    def now() -> dt.datetime:
+        clocks = [each for each in (service, prometheus) if each is not None]
+        known = (maybe(lambda clock=clock: clock.now) for clock in clocks)  # type: ignore[misc]
+        return next((each for each in known if each is not None), None) or clocks[0].now
+
     return attested(settings, name, now)
