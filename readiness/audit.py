@@ -14,6 +14,7 @@ from readiness.facts import collected as facts_file
 from readiness.facts.collected import Outcome
 from readiness.judge import Selection
 from readiness.loader import Registry, load
+from readiness.machine import give_way
 from readiness.model import Component, Report, Status
 from readiness.report import writable
 from readiness.report.json_format import from_data, to_data
@@ -102,8 +103,13 @@ def run(
     plan: Plan,
     progress: collect.Progress = lambda name, outcome: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    *,
+    crowded: bool = False,
 ) -> Audited:
-    """Collects, judges, scores and composes. Interrupted, it reports on what it has."""
+    """Collects, judges, scores and composes. Interrupted, it reports on what it has.
+
+    `crowded`: many audits share this machine, and the process ends with this one.
+    """
     started_at, began = now(), time.monotonic()
     settings, registry = plan.settings, plan.registry
     chosen = plan.selection.ids(registry.checks)
@@ -112,7 +118,9 @@ def run(
         place = str(plan.facts)
         run = collect.Run(facts_file.load(config.read_text(plan.facts), place, registry.probes))
     else:
-        run = collect.collect(planned, settings, progress)
+        run = collect.collect(planned, settings, progress, crowded=crowded)
+    if crowded:
+        give_way()
     scrub = secrets.of(settings, run.secrets)
     unsaved = _save(plan.save_facts, facts_file.dump(run.collected, scrub.data)) if plan.save_facts else ()
     judged = judge.judge(registry.checks, run.collected, settings, plan.parameters, plan.selection)

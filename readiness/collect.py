@@ -22,6 +22,7 @@ from readiness.budget import Budget
 from readiness.errors import BudgetSpent, ProbeError
 from readiness.facts.base import Facts
 from readiness.facts.collected import Collected, Outcome
+from readiness.machine import give_way
 from readiness.settings import Section, Settings
 from readiness.spec import CheckSpec, Context, ProbeSpec
 from readiness.window import Window
@@ -82,8 +83,10 @@ def plan(checks: Iterable[CheckSpec], probes: Mapping[type[Facts], ProbeSpec]) -
     return planned
 
 
-def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progress: Progress) -> Run:
-    """Runs every planned probe whose system is configured.
+def collect(
+    planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progress: Progress, *, crowded: bool = False
+) -> Run:
+    """Runs every planned probe whose system is configured. `crowded`: many audits share this machine.
 
     Ctrl-C ends the collection, not the program: what was learned until then is returned, marked as interrupted.
     """
@@ -96,7 +99,7 @@ def collect(planned: Mapping[type[Facts], ProbeSpec], settings: Settings, progre
         budget=Budget(settings.limits.requests),
     )
     futures: dict[type[Facts], Future[Collected]] = {facts: Future() for facts in configured}
-    tasks = {facts: _Task(spec, settings, context, futures) for facts, spec in configured.items()}
+    tasks = {facts: _Task(spec, settings, context, futures, crowded) for facts, spec in configured.items()}
     interrupted = False
     patience = min(_PATIENCE_SECONDS, settings.limits.audit_seconds / 10)
     _turns.change(+1)
@@ -157,8 +160,10 @@ class _Task:
         settings: Settings,
         context: Context,
         futures: Mapping[type[Facts], Future[Collected]],
+        crowded: bool = False,
     ) -> None:
         self._spec = spec
+        self._gives_way = crowded and not spec.windowed  # those with a window measure
         self._settings = settings
         self._context = context
         self._futures = futures
@@ -179,6 +184,8 @@ class _Task:
                 return
 
     def _thread(self) -> None:
+        if self._gives_way:
+            give_way()
         began = time.monotonic()
         future = self._futures[self._spec.facts]
         with asyncio.Runner() as runner:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from readiness import loader
 from readiness.api import (
     ABSENT,
     Absences,
@@ -22,7 +23,6 @@ from readiness.api import (
     passed,
     untested,
 )
-from readiness import loader
 from readiness.facts.collected import Collected, Collection, Outcome
 from readiness.judge import Judged, Selection, judge, waive
 from readiness.model import Status

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from readiness import audit, config, secrets
+from readiness import audit, config, secrets, trust
 from readiness.errors import ConfigError, PackError
 from readiness.fleet.deployments import Deployment, filled
 from readiness.fleet.forks import ForkLost, Forks
@@ -123,6 +123,7 @@ def warm() -> None:
     for module in WARM:
         importlib.import_module(module)
     config.settings_model(registry)
+    trust.system()
     html.prepared(None).get_template(html.TEMPLATE)
 
 
@@ -141,7 +142,7 @@ def _audited(order: Order) -> Outcome:
         source = config.Source(data, {(): deployment.place})
         plan = audit.prepare(source, registry=_registry(tuple(map(str, config.packs(source)))))
         settings = plan.settings
-        report = audit.run(plan).report
+        report = audit.run(plan, crowded=FORKS).report
         made = row(report, deployment.name, deployment.region, _worker())
         return Outcome(made, {format: zlib.compress(render(report, format).encode()) for format in order.formats})
     except ConfigError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -36,11 +37,16 @@ async def open_connection(
 
 
 class Pinned(httpx.AsyncBaseTransport):
-    """Sends each request to an address of its host, under the host's own name in TLS and in the Host header."""
+    """Sends each request to an address of its host, under the host's own name in TLS and in the Host header.
 
-    def __init__(self, names: Names, **options: Any) -> None:
+    `tls` is asked for with the first request over TLS: reading the certificates that a system trusts is slow.
+    """
+
+    def __init__(self, names: Names, tls: Callable[[], ssl.SSLContext], **options: Any) -> None:
         self._names = names
-        self._inner = httpx.AsyncHTTPTransport(trust_env=False, **options)
+        self._tls = tls
+        self._options = options
+        self._inner: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")
@@ -50,7 +56,7 @@ class Pinned(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(error), request=request) from None
         for address, last in _in_turn(addresses):
             try:
-                response = await self._inner.handle_async_request(_to(address, request, host))
+                response = await self._transport(request.url.scheme).handle_async_request(_to(address, request, host))
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if last:
                     raise
@@ -60,7 +66,15 @@ class Pinned(httpx.AsyncBaseTransport):
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        for transport in self._inner.values():
+            await transport.aclose()
+
+    def _transport(self, scheme: str) -> httpx.AsyncHTTPTransport:
+        if scheme not in self._inner:
+            # Without TLS there is nobody to trust.
+            trusted = self._tls() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._inner[scheme] = httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, **self._options)
+        return self._inner[scheme]
 
 
 def _in_turn(addresses: tuple[str, ...]) -> list[tuple[str, bool]]:

@@ -186,11 +186,17 @@ async def fetcher(settings: HttpSettings, context: Context, *, fresh: bool = Fal
     assert settings.url is not None  # the engine runs no probe whose key is missing
     headers = {"User-Agent": context.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
     headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
+
+    def trusted() -> ssl.SSLContext:
+        return context.trust.context(settings.ca_file, lambda: tls_context(settings))
+
+    if settings.url.startswith("https:"):
+        trusted()  # a CA file that cannot be used is the whole probe's trouble
     async with httpx.AsyncClient(
         headers=headers,
         transport=Pinned(
             context.names,
-            verify=context.trust.context(settings.ca_file, lambda: tls_context(settings)),
+            trusted,
             limits=httpx.Limits(max_connections=PARALLEL, max_keepalive_connections=0 if fresh else None),
         ),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

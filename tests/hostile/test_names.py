@@ -104,7 +104,7 @@ def test_tls_is_spoken_with_the_name(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     async def ask(port: int) -> None:
         known = Names()
-        async with httpx.AsyncClient(transport=Pinned(known, verify=trusted), trust_env=False) as client:
+        async with httpx.AsyncClient(transport=Pinned(known, lambda: trusted), trust_env=False) as client:
             assert (await client.get(f"https://{NAME}:{port}/")).status_code == 200
         _, writer = await open_connection(known, NAME, port, tls=trusted)
         writer.transport.abort()
