@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from typing import Any, cast
 
+import dask
 from distributed import LocalCluster
 
 if __name__ == "__main__":
+    dask.config.set({"distributed.worker.profile.enabled": False})
     start = cast(Any, LocalCluster)
     with start(
         n_workers=int(sys.argv[1]),

@@ -61,7 +61,7 @@ def cluster() -> Iterator[tuple[str, psutil.Process]]:
 
 @dataclass
 class Watch:
-    """Processor time and memory of processes and all that they start, looked at four times a second.
+    """Processor time and memory of processes and all that they start, looked at once a second.
 
     The time of single audits is left out: their processes come and go, and each tells in its row what it took.
     """
@@ -84,9 +84,9 @@ class Watch:
 
     def _watch(self) -> None:
         looks = 0
-        while not self._over.wait(0.25):
+        while not self._over.wait(1):
             looks += 1
-            size = self._look(self.seconds, memory=looks % 8 == 0)
+            size = self._look(self.seconds, memory=looks % 5 == 0)
             self.peak = max(self.peak, size)
 
     def _look(self, seconds: dict[int, float], memory: bool = False) -> int:
@@ -171,16 +171,18 @@ def run(name: str, count: int, *more: str, also: psutil.Process | None = None) -
     return Run(name, count, wall, audits + watch.cpu, served.cpu, slowest, watch.peak / 1e6, rows, spent)
 
 
-def compared(one: Run, other: Run) -> list[str]:
-    """Where two runs over the same services disagree."""
-    found = []
-    for name, row in one.rows.items():
-        theirs = other.rows[name]
-        for key in ("score", "components", "audit"):
-            if row[key] != theirs[key]:
-                found.append(f"{name}: {key} {row[key]} / {theirs[key]}")
-                break
-    return found
+def compared(one: Run, other: Run) -> Iterator[str]:
+    """Where two runs over the same services disagree, apart from audits that lacked processor time in one of them."""
+    both = [name for name, row in one.rows.items() if not (row["late"] or other.rows[name]["late"])]
+    pairs = {name: (one.rows[name], other.rows[name]) for name in both}
+    differing = [name for name, (a, b) in pairs.items() if (a["audit"], a["score"]) != (b["audit"], b["score"])]
+    most = max((abs((a["score"] or 0) - (b["score"] or 0)) for a, b in pairs.values()), default=0)
+    parts = {part for a, b in pairs.values() for part, _ in set(a["components"].items()) ^ set(b["components"].items())}
+    verdicts = [name for name, (a, b) in pairs.items() if any(set(a[key]) ^ set(b[key]) for key in ("fail", "error"))]
+    yield f"{len(one.rows) - len(both)} of {len(one.rows)} were late in one of the runs and are not compared"
+    where = ", ".join(sorted(parts)) or "no component"
+    yield f"{len(differing)} of {len(both)} scores differ, by at most {most:.1f}; in {where}"
+    yield f"{len(verdicts)} of {len(both)} fail at another check: {', '.join(verdicts[:10]) or 'none'}"
 
 
 def main() -> None:
@@ -214,8 +216,7 @@ def main() -> None:
     for name, each in growth:
         print(f"{name}: {each:.2f} MB more a deployment")
     if len(runs) == 2:
-        found = compared(*runs)
-        print(f"{len(found)} of {options.deployments} deployments differ" + "".join(f"\n  {each}" for each in found))
+        print("\n".join(compared(*runs)))
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ from readiness.report import html, render
 from readiness.sealed import Sealed
 from readiness.settings import Settings
 
-SHARE = 0.8
-"""Of the cores that audits may take."""
+SHARE = 0.75
+"""Of the cores that audits may take: where more are busy, what measures times comes too late."""
 FORKS = hasattr(os, "fork")
 WARM = ("httpx", "h11", "anyio._backends._asyncio", "httpcore", "sniffio", "readiness.load")
-FIRST_GUESS, LEAST, MOST = 0.3, 0.05, 2.0
+FIRST_GUESS, LEAST, MOST = 0.8, 0.05, 2.0
 """CPU seconds of an audit, before the first has been seen, and the range in which the estimate stays."""
 
 

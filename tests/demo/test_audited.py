@@ -40,9 +40,18 @@ def audit(running: Deployment) -> Report:
 
 
 def changed(before: Report, after: Report) -> set[str]:
-    """The checks whose status differs, without those that only measure the moment."""
+    """The checks whose status differs, without those that only measure the moment.
+
+    On a machine that is busy otherwise the demo's own traffic may be too little to judge queries by.
+    """
     old = {check.id: check.status for check in before.checks}
-    return {check.id for check in after.checks if check.status is not old[check.id] and not check.id.startswith(TIMED)}
+    return {
+        check.id
+        for check in after.checks
+        if check.status is not old[check.id]
+        and not check.id.startswith(TIMED)
+        and not (check.id.startswith("database.index.") and Status.UNTESTED in (check.status, old[check.id]))
+    }
 
 
 def score(report: Report, component: str) -> float | None:
