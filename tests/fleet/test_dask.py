@@ -59,9 +59,10 @@ def test_workers_find_what_local_processes_find(ports: list[int], local: Run, st
     assert {row["audit"] for row in remote.values()} == {"done"}
     for name, row in local.rows.items():
         if not (row["late"] or remote[name]["late"]):  # figures that a busy machine could not measure
-            assert abs(row["score"] - remote[name]["score"]) <= 0.3, name
             differing = set(row["components"].items()) ^ set(remote[name]["components"].items())
+            # Latency is measured anew; everything else is the same.
             assert {component for component, _ in differing} <= {"performance"}, name
+            assert differing or row["score"] == remote[name]["score"], name
     wait_until(lambda: len(started.workers()) == 2, "another worker in place of the one that was killed")
 
 
