@@ -42,6 +42,7 @@ TRUE_HERE = {
     "database.storage.disk",  # its disk is fuller than 70 %
     "database.host.resources",  # its processor is busy: three servers, an application and an audit share it
     "database.latency.ping",  # which makes answers slow
+    "database.repl.elections",  # untested: this set is seconds old
     "database.latency.op_p95",  # and majority writes wait for its disk
     "database.cache.app_evictions",  # likewise
 }
@@ -257,7 +258,7 @@ def test_a_busy_set_without_flaws_is_ready(market: Secured, tmp_path: Path) -> N
     assert "fail" not in {check["status"] for check in checks}, text
     (database,) = [entry for entry in done.report["components"] if entry["id"] == "database"]
     assert database["score"] >= 9.0, text
-    assert database["coverage"] == 1
+    assert database["coverage"] > 0.97  # all but the elections
 
 
 def test_three_hundred_collections(market: Secured) -> None:
