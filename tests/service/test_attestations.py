@@ -37,7 +37,7 @@ def test_an_attestation_says_that_it_is_one(tmp_path: Path, monkeypatch: pytest.
     from readiness.facts.collected import Collected, Outcome
     from readiness.facts.service import ServiceFacts
 
-    def collected(*_: object) -> collect.Run:
+    def collected(*_: object, **__: object) -> collect.Run:
         facts = ServiceFacts(now=dt.datetime(2026, 11, 22, tzinfo=dt.UTC))
         return collect.Run({ServiceFacts: Collected(Outcome.COLLECTED, facts)})
 
