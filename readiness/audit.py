@@ -15,7 +15,7 @@ from readiness.facts.collected import Outcome
 from readiness.judge import Selection
 from readiness.loader import Registry, load
 from readiness.machine import give_way
-from readiness.model import Component, Report, Status
+from readiness.model import Report
 from readiness.report import writable
 from readiness.report.json_format import from_data, to_data
 from readiness.report.json_format import load as load_report
@@ -139,7 +139,7 @@ def run(
         notices=tuple(_notices(plan)),
         on_demand=demanded.present,
     )
-    report = _left_out(compose.report(material, time.monotonic() - began))
+    report = compose.report(material, time.monotonic() - began)
     # Once, for every format: what strangers sent loses its control characters, and no secret passes.
     report = from_data(clean_data(scrub.data(to_data(report))))
     if plan.baseline is not None:
@@ -167,23 +167,6 @@ def _recorded(audited: Audited, settings: HistorySettings) -> Audited:
     except ConfigError as error:
         return replace(audited, problems=(*audited.problems, error))
     return replace(audited, report=replace(audited.report, history=earlier))
-
-
-def _left_out(report: Report) -> Report:
-    """The report whose notes say what of each component was not asked for: it counts as 0, which explains a score."""
-
-    def noted(component: Component) -> Component:
-        skipped = [
-            check for check in report.checks if check.component == component.id and check.status is Status.SKIPPED
-        ]
-        by_flag = sum(check.message.endswith("--skip") for check in skipped)
-        flags = {"--only": len(skipped) - by_flag, "--skip": by_flag}
-        parts = [f"{count} left out by {flag}" for flag, count in flags.items() if count]
-        if not parts:
-            return component
-        return replace(component, notes=f"{component.notes}; {', '.join(parts)}, counted as 0")
-
-    return replace(report, components=tuple(map(noted, report.components)))
 
 
 def _notices(plan: Plan) -> list[str]:

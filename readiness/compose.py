@@ -237,6 +237,7 @@ def _components(
         if entry is None:
             state = State.ABSENT if id in absences else State.NOT_RUN
             notes = f"absent: {absences[id]}" if id in absences else "not run"
+            notes += _left_out(own)
             yield Component(id, name, state, None, None, None, weight, None, None, None, None, notes)
             continue
         score = _published(entry.score)
@@ -256,7 +257,7 @@ def _components(
             cap=None
             if cap is None or entry.raw is None
             else Cap(float(cap.value), scoring.published(entry.raw), _cap_reason(cap.check, own)),
-            notes=_notes(entry.state, own),
+            notes=_notes(entry.state, own) + _left_out(own),
         )
 
 
@@ -286,6 +287,15 @@ def _notes(state: State, checks: Sequence[CheckResult]) -> str:
         return f"all {passed} checks pass" if passed else "nothing to judge"
     more = f" (+{len(wrong) - 1} more)" if len(wrong) > 1 else ""
     return f"{wrong[0].message}{more}"
+
+
+def _left_out(checks: Sequence[CheckResult]) -> str:
+    """What was not asked for counts as 0, which explains a score; an empty text where that is nothing."""
+    skipped = [check.message for check in checks if check.status is Status.SKIPPED]
+    by_flag = sum(message.endswith("--skip") for message in skipped)
+    flags = {"--only": len(skipped) - by_flag, "--skip": by_flag}
+    parts = [f"{count} left out by {flag}" for flag, count in flags.items() if count]
+    return f"; {', '.join(parts)}, counted as 0" if parts else ""
 
 
 def _lost(check: CheckResult) -> float:

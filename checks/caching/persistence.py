@@ -97,14 +97,15 @@ def last_save(redis: RedisFacts, *, good_hours: float = 24, bad_hours: float = 4
     aof, rdb = persistence.aof_enabled, snapshots(redis)
     if not aof and not rdb:
         return not_applicable("persistence is off", aof_enabled=False, save=maybe(lambda: redis.config.save))
+    appended = passed("the append-only file is written", observed="ok", expected="ok")
     if not rdb:
-        return passed("the append-only file is written", observed="ok", expected="ok")
+        return appended
     hours = max(0.0, redis.now - persistence.rdb_last_save) / 3600
     more: dict[str, Any] = {"observed": f"ok, {hours:.1f} h ago", "expected": expected}
     recent = persistence.rdb_changes == 0 or hours <= good_hours
     if recent and maybe(lambda: _never_saved(redis)):
         if aof:
-            return passed("the append-only file is written", observed="ok", expected="ok")
+            return appended
         return untested(f"no snapshot since the start {hours:.1f} h ago: audit again after the first, or run BGSAVE")
     if recent:
         return passed(f"the last snapshot succeeded {hours:.1f} h ago", **more)

@@ -58,9 +58,7 @@ VALIDATORS = {
         MIDDLEWARE = ["django.middleware.http.ConditionalGetMiddleware", *MIDDLEWARE]
     """,
 }
-STATIC = {
-    "nginx": """
-        # in http {}; names must change with the content, app.3f9c2a71.js
+_LIFETIMES = """\
         map $sent_http_content_type $lifetime {
             default off;
             ~^text/css 1y;
@@ -69,7 +67,11 @@ STATIC = {
         }
         # in server {}
         expires $lifetime;
-    """,
+"""
+STATIC = {
+    "nginx": f"""
+        # in http {{}}; names must change with the content, app.3f9c2a71.js
+{_LIFETIMES}    """,
     "express": """
         // names must change with the content, app.3f9c2a71.js
         app.use('/assets', express.static('dist/assets', {maxAge: '1y', immutable: true}));
@@ -211,17 +213,9 @@ COLD_START = {
     """,
 }
 CDN = {
-    "nginx": """
-        # in http {}, on the origin: what the CDN that is put in front of it may keep
-        map $sent_http_content_type $lifetime {
-            default off;
-            ~^text/css 1y;
-            ~javascript 1y;
-            ~^(font|image)/ 1y;
-        }
-        # in server {}
-        expires $lifetime;
-    """,
+    "nginx": f"""
+        # in http {{}}, on the origin: what the CDN that is put in front of it may keep
+{_LIFETIMES}    """,
     "express": """
         app.use('/assets', express.static('dist/assets', {maxAge: '1y', immutable: true}));  // the origin of the CDN
         app.locals.assets = 'https://cdn.example.com/assets';  // and where pages look for them

@@ -20,7 +20,7 @@ from readiness.facts.exchange import Exchange
 from readiness.names import Names
 from readiness.probes import delivery_page
 from readiness.probes.delivery_ask import IDENTITY, Answer, Asker
-from readiness.probes.dialing import open_connection
+from readiness.probes.dialing import host_of, open_connection
 from readiness.probes.fetch import fetcher, tls_context
 
 MOST_ENDPOINTS, MOST_COMPRESSED, MOST_REVALIDATED = 3, 4, 3
@@ -191,7 +191,7 @@ async def _alpn(http: HttpSettings, context: Context) -> Any:
     try:
         async with asyncio.timeout(context.limits.request_seconds):
             context.budget.take()
-            _, writer = await open_connection(context.names, url.raw_host.decode("ascii"), url.port or 443, tls=tls)
+            _, writer = await open_connection(context.names, host_of(url), url.port or 443, tls=tls)
     except BudgetSpent as error:
         return absent(error.reason)
     except OSError as error:
@@ -204,7 +204,7 @@ async def _alpn(http: HttpSettings, context: Context) -> Any:
 async def _addresses(url: str, names: Names) -> Any:
     """How many addresses of one family the host has."""
     try:
-        found = await names.addresses(httpx.URL(url).raw_host.decode("ascii"))
+        found = await names.addresses(host_of(url))
     except OSError:
         return absent("the name could not be resolved")
     return max(Counter(":" in address for address in found).values())

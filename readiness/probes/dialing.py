@@ -36,6 +36,11 @@ async def open_connection(
     raise AssertionError("unreachable")
 
 
+def host_of(url: httpx.URL | str) -> str:
+    """The host of a URL as it is looked up and named in TLS: in ASCII."""
+    return httpx.URL(url).raw_host.decode("ascii")
+
+
 class Pinned(httpx.AsyncBaseTransport):
     """Sends each request to an address of its host, under the host's own name in TLS and in the Host header.
 
@@ -49,7 +54,7 @@ class Pinned(httpx.AsyncBaseTransport):
         self._inner: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.raw_host.decode("ascii")
+        host = host_of(request.url)
         try:
             addresses = await self._names.addresses(host)
         except OSError as error:

@@ -21,6 +21,7 @@ from readiness.facts.exchange import Exchange
 from readiness.facts.http import CorsAnswer, HttpFacts, Network, PathAnswer, WritablePath
 from readiness.names import Names
 from readiness.probes.asking import Answer, Asker, missing, shown
+from readiness.probes.dialing import host_of
 from readiness.probes.fetch import fetcher
 from readiness.probes.network import widest
 from readiness.probes.protected import MOST_PROTECTED, ask_protected
@@ -80,7 +81,7 @@ async def probe_http(settings: HttpSettings, context: Context) -> HttpFacts:
 
 async def network_of(url: str, names: Names) -> Network:
     """Where the addresses of the URL's host lie; "public" unless all of them are private or loopback."""
-    host = httpx.URL(url).raw_host.decode("ascii")
+    host = host_of(url)
     try:
         where = widest(await names.addresses(host))
     except OSError:

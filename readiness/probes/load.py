@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-import httpx
-
 from readiness.api import Context, Expectations, HttpSettings, ProbeError, absent, probe
 from readiness.budget import Budget
 from readiness.facts.load import EndpointLatency, LatencyFacts
+from readiness.probes.dialing import host_of
 from readiness.probes.fetch import tls_context
 from readiness.probes.load_figures import answers, known, path_of, printable, timing
 from readiness.window import Window
@@ -76,7 +75,7 @@ async def request_plan(http: HttpSettings, context: Context) -> Plan:
     own = {"User-Agent": context.user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"}
     headers = {name: value for name, value in own.items() if name.lower() not in configured}
     headers |= {name: value.get_secret_value() for name, value in http.headers.items()}
-    host = httpx.URL(http.url).raw_host.decode("ascii")
+    host = host_of(http.url)
     try:
         addresses = await context.names.addresses(host)
     except OSError as error:

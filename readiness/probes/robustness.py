@@ -18,7 +18,7 @@ import httpx
 
 from readiness.api import Context, HttpSettings, ProbeError, absent, maybe, probe
 from readiness.facts.robustness import BrokenRequest, RobustnessFacts, SlowClient
-from readiness.probes.dialing import open_connection
+from readiness.probes.dialing import host_of, open_connection
 from readiness.probes.fetch import Fetcher, fetcher, tls_context
 
 ANSWER_SECONDS = 3.0
@@ -75,7 +75,7 @@ class _Wire:
     def __init__(self, settings: HttpSettings, context: Context) -> None:
         assert settings.url is not None
         url = httpx.URL(settings.url)
-        self._host, self._port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+        self._host, self._port = host_of(url), url.port or (443 if url.scheme == "https" else 80)
         self._names, self._budget, self._pace = context.names, context.budget, context.pace
         self._until = time.monotonic() + context.limits.probe_seconds - 2 * _KEPT_SECONDS
         self._tls = tls_context(settings) if url.scheme == "https" else None

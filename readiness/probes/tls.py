@@ -17,7 +17,7 @@ import httpx
 
 from readiness.api import Context, HttpSettings, ProbeError, absent, probe
 from readiness.facts.tls import PlainHttp, TlsFacts
-from readiness.probes.dialing import open_connection
+from readiness.probes.dialing import host_of, open_connection
 from readiness.probes.fetch import fetcher, tls_context
 from readiness.probes.http import network_of
 
@@ -40,7 +40,7 @@ async def probe_tls(settings: HttpSettings, context: Context) -> TlsFacts:
     common: dict[str, Any] = {"host": url.host, "port": port, "network": await network_of(settings.url, context.names)}
     if url.scheme == "http":
         return TlsFacts(scheme="http", **common)
-    shake = _Handshake(url.raw_host.decode("ascii"), port, context)
+    shake = _Handshake(host_of(url), port, context)
     certificate = await _certificate(shake, settings)
     offered, plain = await asyncio.gather(_offered(shake), _plain(settings, context, url))
     return TlsFacts(
@@ -145,7 +145,7 @@ async def _plain(settings: HttpSettings, context: Context, url: httpx.URL, port:
         return absent("the URL names a port of its own")
     try:
         async with asyncio.timeout(context.limits.connect_seconds):
-            _, writer = await open_connection(context.names, url.raw_host.decode("ascii"), port)
+            _, writer = await open_connection(context.names, host_of(url), port)
         writer.transport.abort()
     except (OSError, TimeoutError):
         return PlainHttp(refused=True)
