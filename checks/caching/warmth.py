@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from readiness.api import Finding, check, failed, not_applicable, passed, show, untested, warn
@@ -31,14 +32,15 @@ def patterns(redis: RedisFacts) -> Finding:
     """The keys of every configured pattern are present before traffic asks for them.
 
     A cold cache sends the first rush of every deploy to the database. Up to 5 000 keys are scanned, and the counts
-    extrapolated to the whole database. A pattern that a partial scan did not meet may still have a few keys.
+    extrapolated to the whole database. A count that falls short by no more than two standard errors of the sample is
+    taken for enough; a pattern that a partial scan did not meet may still have a few keys.
     """
     if redis.role == "queue":
         return not_applicable("declared a queue, which is not warmed", role=redis.role)
     if not redis.warm_keys:
         return untested(NOT_SET)
     sample = redis.sample
-    missing = [each for each in sample.patterns if each.estimate < each.wanted]
+    missing = [each for each in sample.patterns if each.estimate < each.wanted and not _near(each, sample)]
     unsure = [each for each in missing if _possible(each, sample)]
     more: dict[str, Any] = {
         "observed": ", ".join(f"{each.pattern} {_about(each, sample)}" for each in sample.patterns),
@@ -54,6 +56,13 @@ def patterns(redis: RedisFacts) -> Finding:
         return failed(f"cold: too few keys of {names}", **more)
     share = (len(sample.patterns) - len(missing)) / len(sample.patterns)
     return warn(f"too few keys of {names} ({len(missing)} of {len(sample.patterns)} patterns)", credit=share, **more)
+
+
+def _near(each: KeySample, sample: Sample) -> bool:
+    """Whether what is lacking is no more than the chance of a partial scan: two standard errors of a Poisson count."""
+    if sample.complete or not sample.scanned:
+        return False
+    return each.wanted <= (each.matched + 2 * math.sqrt(each.matched)) * sample.keys / sample.scanned
 
 
 def _possible(each: KeySample, sample: Sample) -> bool:
