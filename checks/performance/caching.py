@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from readiness.api import (
+    Absences,
     Expectations,
     Finding,
     check,
@@ -44,7 +45,12 @@ DAY = 86_400
     reference="https://valkey.io/commands/info/",
 )
 def hit_rate(
-    redis: RedisFacts | None, service: ServiceFacts | None, expectations: Expectations, *, none_below: float = 0.80
+    redis: RedisFacts | None,
+    service: ServiceFacts | None,
+    absences: Absences,
+    expectations: Expectations,
+    *,
+    none_below: float = 0.80,
 ) -> Finding:
     """The cache answers most lookups.
 
@@ -70,6 +76,8 @@ def hit_rate(
     assert service is not None  # the engine calls no check without any facts
     answering = service.reached()
     if maybe(lambda: answering.cache) is None:
+        if absences.caching:
+            return not_applicable(f"declared absent: {absences.caching}", caching=absences.caching)
         return untested("set redis.url, or let the service's health or metrics report its cache")
     return judge(answering.cache.hit_rate, "hit rate of the application's own cache")
 
