@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+SAVED = str(Path(__file__).parent / "golden" / "assessment.1.json")
+
 
 def readiness(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", **environment}
@@ -236,12 +238,20 @@ def test_the_exit_codes_are_in_the_help(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "html:/dev/full"]])
-def test_a_full_standard_output_is_no_bug(output: list[str], tmp_path: Path) -> None:
-    saved = Path(__file__).parent / "golden" / "assessment.1.json"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", SAVED],
+        ["report", SAVED, "-o", "-"],
+        ["report", SAVED, "-o", "html:/dev/full"],
+        ["explain", "security.headers.csp"],
+        ["schema", "report"],
+    ],
+)
+def test_a_full_standard_output_is_no_bug(arguments: list[str], tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
-            [sys.executable, "-m", "readiness", "report", str(saved), *output],
+            [sys.executable, "-m", "readiness", *arguments],
             cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
         )  # fmt: skip
     assert result.returncode == 2, result.stderr

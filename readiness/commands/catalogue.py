@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard, reader_may_leave, source_of
+from readiness.commands.common import Guard, put, reader_may_leave, source_of
 from readiness.commands.completion import check_ids
 
 
@@ -71,9 +71,9 @@ def explain(
             "reference": spec.reference,
             "source": spec.source,
         }
-        typer.echo(f"{spec.id}\n\n{spec.title}.\n\n{spec.explanation}\n")
+        put(f"{spec.id}\n\n{spec.title}.\n\n{spec.explanation}\n")
         for name, value in rows.items():
             if "\n" in value or len(name) > 9:
-                typer.echo(f"{name}:\n{textwrap.indent(value, '    ')}")
+                put(f"{name}:\n{textwrap.indent(value, '    ')}")
             elif value:
-                typer.echo(f"{name + ':':11}{value}")
+                put(f"{name + ':':11}{value}")

@@ -358,6 +358,12 @@ def reader_may_leave() -> Iterator[None]:
         raise ConfigError(f"cannot write to standard output: {error.strerror or error}") from None
 
 
+def put(text: str, *, nl: bool = True) -> None:
+    """Prints what was asked for; see `reader_may_leave`."""
+    with reader_may_leave():
+        typer.echo(text, nl=nl)
+
+
 def _drop_the_rest() -> None:
     """What is still in the buffer of stdout would be tried again when the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

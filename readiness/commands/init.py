@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard, say
+from readiness.commands.common import Guard, put, say
 
 
 def init(
@@ -50,12 +50,12 @@ def init(
         text = first.render(found, schema=(beside / first.SCHEMA_FILE).is_file())
         first.demand_valid(text, registry)
         if to_stdout:
-            typer.echo(text, nl=False)
+            put(text, nl=False)
             return
         _demand_free(output, force)
         write(output, text)
         for word, sentence in first.summary(found) if found is not None else ():
-            typer.echo(f"{word:<10} {sentence}")
+            put(f"{word:<10} {sentence}")
         option = "" if output == Path("readiness.yaml") else f" -c {output}"
         say(f"wrote {output}; next: readiness doctor{option}", quiet)
 

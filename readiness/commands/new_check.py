@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard
+from readiness.commands.common import Guard, put
 
 
 def new_check(
@@ -20,7 +20,7 @@ def new_check(
         from readiness.scaffold import scaffold
 
         for path in scaffold(id, folder):
-            typer.echo(f"wrote {path}")
+            put(f"wrote {path}")
         named = config.DEFAULT_FILE.is_file() and folder.resolve() in {
             path.resolve() for path in config.packs(config.read(config.DEFAULT_FILE, lenient=True))
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from readiness.commands.common import Guard
+from readiness.commands.common import Guard, put
 
 if TYPE_CHECKING:
     from readiness.config import Source
@@ -33,7 +33,7 @@ def schema(
         if of not in ("report", "config"):
             raise ConfigError(f"no schema {of!r}", hint="one of report, config")
         made = schemas.report() if of == "report" else schemas.configuration(load(configuration.packs(_source(config))))
-        typer.echo(strict(made), nl=False)
+        put(strict(made), nl=False)
 
 
 class _Anything(Mapping[str, str]):

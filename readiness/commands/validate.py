@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from readiness.commands.common import Guard, fail, warn
+from readiness.commands.common import Guard, fail, put, warn
 
 
 def validate(
@@ -29,9 +29,11 @@ def validate(
         problems = []
         for file in files or [DEFAULT_FILE]:
             try:
-                typer.echo(_examine(file, strict))
+                line = _examine(file, strict)
             except ConfigError as error:
                 problems.append(str(error))
+            else:
+                put(line)
         if problems:
             fail("\nreadiness: ".join(problems), ExitCode.USAGE)
 
