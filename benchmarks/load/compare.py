@@ -1,7 +1,7 @@
 """`readiness load` beside wrk, hey and ab, in one run on one machine: `python benchmarks/load/compare.py`.
 
 The tools take turns, so that whatever else the machine does meets all of them; each figure is the median of its rounds,
-and each ratio the median of the ratios of a round. What is printed is Markdown. Takes about two minutes.
+and each ratio the median of the ratios of a round. What is printed is Markdown. Takes about three minutes.
 Needs nginx; wrk, hey and ab (apache2-utils) are left out where they are missing.
 """
 
@@ -193,16 +193,24 @@ def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
-def known(url: str, tools: Sequence[str], seconds: float) -> None:
+def known(url: str, tools: Sequence[str], rounds: int, seconds: float) -> None:
     """What a tool says, and what the server itself took meanwhile: its timers are a busy machine's too."""
+    said: dict[str, list[tuple[Percentiles, Percentiles]]] = {tool: [] for tool in tools}
+    for _ in range(rounds):
+        for tool in tools:
+            said[tool].append((LATENCY[tool](url, seconds), _took(url)))
     print(f"\n### Known distribution: 95 % 20 ms, 4 % 100 ms, 1 % 400 ms; {RATE} requests/s\n")
     table("ms, and what it truly was", *(f"p{percent:g}" for percent in KNOWN))
     for tool in tools:
-        measured = LATENCY[tool](url, seconds)
-        with urllib.request.urlopen(f"{url}took") as answer:
-            took = sorted(json.load(answer))
-        truth = {f"p{percent:g}": took[max(0, round(len(took) * percent / 100) - 1)] for percent in KNOWN}
-        row(tool, *(_against(measured.get(name), value) for name, value in truth.items()))
+        pairs = [[(measured.get(name), truth[name]) for measured, truth in said[tool]] for name in said[tool][0][1]]
+        row(tool, *(_against(*each) for each in pairs))
+
+
+def _took(url: str) -> Percentiles:
+    """How long the server took for what it answered since the last such question."""
+    with urllib.request.urlopen(f"{url}took") as answer:
+        took = sorted(json.load(answer))
+    return {f"p{percent:g}": took[max(0, round(len(took) * percent / 100) - 1)] for percent in KNOWN}
 
 
 def stalling(url: str, tools: Sequence[str], seconds: float) -> None:
@@ -210,11 +218,16 @@ def stalling(url: str, tools: Sequence[str], seconds: float) -> None:
     table("ms, and what a constant rate meets", *STALLING)
     for tool in tools:
         measured = LATENCY[tool](url, seconds)
-        row(tool, *(_against(measured.get(name), value) for name, value in STALLING.items()))
+        row(tool, *(_against((measured.get(name), value)) for name, value in STALLING.items()))
 
 
-def _against(value: float | None, truth: float) -> str:
-    return "–" if value is None else f"{value:.4g} of {truth:.4g} ({100 * (value / truth - 1):+.0f} %)"
+def _against(*rounds: tuple[float | None, float]) -> str:
+    """Medians of what was measured, of the truth, and of how far the one was from the other in its round."""
+    pairs = [(value, truth) for value, truth in rounds if value is not None]
+    if not pairs:
+        return "–"
+    value, truth = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return f"{value:.4g} of {truth:.4g} ({100 * (ratio(*zip(*pairs, strict=True)) - 1):+.0f} %)"
 
 
 def held(url: str) -> None:
@@ -306,7 +319,7 @@ def main() -> None:
             closed_loop(url, ["readiness", UNIQUE, *tools[1:]], arguments.rounds, arguments.seconds)
             held(url)
         with python_server(folder, "known") as url:
-            known(url, tools, 5)
+            known(url, tools, 3, 5)
         with python_server(folder, "stalling") as url:
             stalling(url, tools, 10)
     print("\np95 is the slowest of the 20 ms answers, so that it tells most of what else the machine did.")
