@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from readiness.model import Gain, Rating, Severity, State, Status, Step
 
@@ -23,6 +24,7 @@ WEIGHTS: Mapping[Severity, int] = {
     Severity.INFO: 0,
 }
 READY, NEEDS_WORK = Fraction(8), Fraction(6)
+_ALL, _HALF, _NOTHING = Fraction(1), Fraction(1, 2), Fraction(0)
 CRITICAL_CEILING, GRAVE_CEILING = Fraction(5), Fraction(79, 10)
 
 ASSESSED = {Status.PASS, Status.WARN, Status.FAIL}
@@ -50,11 +52,11 @@ class Item:
         """The credit between 0 and 1 that the status is worth."""
         match self.status:
             case Status.PASS:
-                return Fraction(1)
+                return _ALL
             case Status.WARN:
-                return Fraction(1, 2) if self.credit is None else self.credit
+                return _HALF if self.credit is None else self.credit
             case _:
-                return Fraction(0)
+                return _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _score(items: Sequence[Item]) -> tuple[Fraction | None, Fraction | None, Cei
     total = sum(item.weight for item in items if item.status in COUNTED)
     if total == 0:
         return None, None, None
-    earned = sum((item.weight * item.earned for item in items if item.status in COUNTED), Fraction(0))
+    earned = sum((item.weight * item.earned for item in items if item.status in ASSESSED), _NOTHING)
     raw = 10 * earned / total
     cap = ceiling(items)
     return raw, min(raw, cap.value) if cap else raw, cap if cap and cap.value < raw else None
@@ -159,6 +161,10 @@ def component(items: Sequence[Item]) -> ComponentScore:
         upper_bound=_score(best)[1],
         state=state,
     )
+
+
+_known = lru_cache(maxsize=256)(component)
+"""A path to the target fixes one check at a time: of six components, five are as they were."""
 
 
 def _mean(scores: Mapping[str, Fraction], weights: Mapping[str, Fraction]) -> Fraction | None:
@@ -210,7 +216,7 @@ class Scoreboard:
         for item in items:
             if item.component not in set(excluded):
                 self.items.setdefault(item.component, []).append(item)
-        self.components = {id: component(entries) for id, entries in self.items.items()}
+        self.components = {id: _known(tuple(entries)) for id, entries in self.items.items()}
         self.overall = overall(self.components, self._all(), weights)
 
     def _all(self) -> list[Item]:
