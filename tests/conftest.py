@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,13 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what is rendered now")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets the hundreds of commands that tests start share their bytecode where none may lie beside the sources."""
+    cache = getattr(config, "cache", None)  # which -p no:cacheprovider takes away
+    if cache is not None and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -56,6 +58,7 @@ def test_a_taken_port_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setattr(module, "free_ports", ports)
+        monkeypatch.setattr(module, "STAGES", {"current": replace(STAGES["current"], run_in=100)})
         with deployment("current", folder=tmp_path) as started:
             assert len(counts) == 3
             assert [path.name for path in tmp_path.iterdir()] == [started.folder.name]
@@ -120,9 +123,9 @@ def test_an_exception_stops_everything(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def command(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """python -m readiness.demo current, with its temporary folder in `tmp_path`."""
+    """python -m readiness.demo production, with its temporary folder in `tmp_path`."""
     with subprocess.Popen(
-        [sys.executable, "-m", "readiness.demo", "current"],
+        [sys.executable, "-m", "readiness.demo", "production"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -149,7 +152,8 @@ def configuration(process: subprocess.Popen[str]) -> dict[str, dict[str, str]]:
 @linux
 def test_ctrl_c_ends_the_command_and_all_servers(command: subprocess.Popen[str], tmp_path: Path) -> None:
     printed = configuration(command)
-    assert httpx.get(printed["http"]["url"] + "/health", trust_env=False).status_code == 200
+    trusted = ssl.create_default_context(cafile=printed["http"]["ca_file"])
+    assert httpx.get(printed["http"]["url"] + "/health", verify=trusted, trust_env=False).status_code == 200
     servers = children(command.pid)
     assert len(servers) >= 6
     command.send_signal(signal.SIGINT)

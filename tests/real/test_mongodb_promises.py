@@ -262,7 +262,8 @@ def test_a_busy_set_without_flaws_is_ready(market: Secured, tmp_path: Path) -> N
     told = {check["id"]: check for check in checks if check["status"] not in AS_IT_SHOULD_BE}
     text = "\n".join(f"{check['status']} {id}: {check['message']}" for id, check in told.items())
     assert set(told) <= TRUE_HERE, text
-    assert "fail" not in {check["status"] for check in checks}, text
+    failing = {check["id"] for check in checks if check["status"] == "fail"}
+    assert failing <= {"database.storage.disk"}, text  # which may be fuller than 85 %
     (database,) = [entry for entry in done.report["components"] if entry["id"] == "database"]
     assert database["score"] >= 9.0, text
     assert database["coverage"] > 0.97  # all but the elections
