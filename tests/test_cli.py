@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from . import forked
+from .forked import Done
+
 SAVED = str(Path(__file__).parent / "golden" / "assessment.1.json")
 
 
-def readiness(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def readiness(*arguments: str, cwd: Path, **environment: str) -> Done:
     env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "readiness", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=90
-    )
+    return forked.readiness(*arguments, cwd=cwd, env=env, seconds=90)
 
 
 class Quiet(BaseHTTPRequestHandler):

@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +18,9 @@ import yaml
 from readiness import config, init, loader
 from readiness.errors import ConfigError, ProbeError
 from readiness.settings import Settings
+
+from . import forked
+from .forked import Done
 
 REGISTRY = loader.load()
 ENVIRONMENT = {
@@ -128,12 +129,9 @@ def uncommented(text: str) -> str:
     return re.sub(r"^(\s*)#(?=[^ #\n])", r"\1", text, flags=re.MULTILINE)
 
 
-def readiness(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+def readiness(*arguments: str, cwd: Path, **more: str) -> Done:
     own = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
-    command = [sys.executable, "-m", "readiness", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env={**own, "NO_COLOR": "1", **more}, capture_output=True, text=True, timeout=60
-    )
+    return forked.readiness(*arguments, cwd=cwd, env={**own, "NO_COLOR": "1", **more}, seconds=60)
 
 
 @pytest.fixture(scope="module")

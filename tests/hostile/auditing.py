@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from ..forked import Done, readiness  # noqa: TID252
+
 DEADLINE_SECONDS = 6
 LIMITS = {
     "connect_seconds": 1,
@@ -68,34 +70,42 @@ def audit(
     (folder / "readiness.yaml").write_text(yaml.safe_dump(gated))
     files = {name: folder / f"report.{name}" for name in formats}
     outputs = [part for name, path in files.items() for part in ("-o", f"{name}:{path}")]
-    argv = [*through, sys.executable, "-m", "readiness", "audit", "-c", "readiness.yaml", "-v", *outputs]
+    arguments = ["audit", "-c", "readiness.yaml", "-v", *outputs]
     environment = {name: value for name, value in os.environ.items() if name not in ("GITHUB_ACTIONS", "GITLAB_CI")}
     environment |= {"HOME": str(folder), "LANG": "C.UTF-8", "COLUMNS": "200"}
+    seconds = limits["audit_seconds"] + START_SECONDS
     began = time.monotonic()
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
-        megabytes = _ended(process, limits["audit_seconds"] + START_SECONDS)
+    if through:
+        argv = [*through, sys.executable, "-m", "readiness", *arguments]
+        done = _started(argv, folder, environment, seconds)
+    else:
+        done = readiness(*arguments, cwd=folder, env=environment, seconds=seconds)
+    elapsed = time.monotonic() - began
     texts = {name: path.read_bytes().decode() for name, path in files.items()}
-    texts |= {stream: (folder / stream).read_bytes().decode() for stream in ("stdout", "stderr")}
-    return Outcome(process.returncode, time.monotonic() - began, megabytes, texts)
+    return Outcome(done.returncode, elapsed, done.megabytes, texts | {"stdout": done.stdout, "stderr": done.stderr})
 
 
-def _ended(process: subprocess.Popen[bytes], seconds: float) -> float:
-    """The greatest resident memory in MB of a process that must end in time.
+def _started(argv: list[str], folder: Path, environment: dict[str, str], seconds: float) -> Done:
+    """A process that must end in time, and its greatest resident memory.
 
-    Read from the process while it runs: the kernel's own account of an ended one begins with its parent's memory.
+    Read while it runs: the kernel's own account of an ended one begins with its parent's memory.
     """
-    deadline, most = time.monotonic() + seconds, 0.0
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"still running after {seconds:g} s")
-        with contextlib.suppress(OSError, IndexError):  # it has just ended
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            most = max(most, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
-        time.sleep(0.02)
-    return most
+    streams = out, err = folder / "stdout", folder / "stderr"
+    with out.open("wb") as to_out, err.open("wb") as to_err:
+        process = subprocess.Popen(
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=to_out, stderr=to_err, env=environment
+        )
+        deadline, most = time.monotonic() + seconds, 0.0
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                raise AssertionError(f"still running after {seconds:g} s")
+            with contextlib.suppress(OSError, IndexError):  # it has just ended
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                most = max(most, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+            time.sleep(0.02)
+    return Done(process.returncode, *(stream.read_bytes().decode() for stream in streams), megabytes=most)
 
 
 def assert_unharmed(outcome: Outcome, seconds: float = DEADLINE_SECONDS) -> None:

@@ -6,28 +6,25 @@ import base64
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .. import forked  # noqa: TID252
+from ..forked import Done  # noqa: TID252
 from .api_server import TOKENS, Running, newer, recorded
 from .conftest import Serve
 
 FORMATS = ("json", "html", "md", "xml", "sarif", "svg", "csv", "prom")
 
 
-def readiness(folder: Path, kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "readiness", *arguments]
+def readiness(folder: Path, kubeconfig: Path, *arguments: str) -> Done:
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "NO_COLOR": "1", "COLUMNS": "100"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    return forked.readiness(*arguments, cwd=folder, env=environment, seconds=100)
 
 
-def audited(
-    server: Running, folder: Path, role: str, *more: str
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def audited(server: Running, folder: Path, role: str, *more: str) -> tuple[Done, dict[str, Any]]:
     kubeconfig = server.kubeconfig(folder, {"token": TOKENS.get(role, role)})
     result = readiness(folder, kubeconfig, "audit", "--kubernetes", "prod/shop", "-o", "r.json", *more)
     return result, json.loads((folder / "r.json").read_text())

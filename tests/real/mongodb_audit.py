@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,8 @@ from readiness.facts.collected import Collected
 from readiness.facts.mongodb import MongoFacts
 from readiness.model import Finding, Status
 from readiness.settings import Settings
+
+from ..forked import readiness  # noqa: TID252
 
 REGISTRY = loader.load()
 CHECKS = {id: spec for id, spec in REGISTRY.checks.items() if spec.component == "database"}
@@ -101,10 +101,8 @@ def command(folder: Path, configuration: Mapping[str, Any], *arguments: str) -> 
     outputs = folder / "out"
     outputs.mkdir()
     (folder / "readiness.yaml").write_text(json.dumps(configuration))  # of which YAML is a superset
-    result = subprocess.run(
-        [sys.executable, "-m", "readiness", *arguments, "-c", "../readiness.yaml"], cwd=outputs, capture_output=True,
-        text=True, timeout=100, env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-    )  # fmt: skip
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "160"}
+    result = readiness(*arguments, "-c", "../readiness.yaml", cwd=outputs, env=environment, seconds=100)
     files = {path.name: path.read_text() for path in sorted(outputs.iterdir())}
     return Command(result.returncode, result.stdout + result.stderr, files)
 
