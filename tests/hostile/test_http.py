@@ -14,7 +14,7 @@ from .auditing import Outcome, assert_unharmed, audit
 from .http_servers import MISBEHAVIOURS, configuration
 from .serving import serving
 
-AT_ONCE = 3
+AT_ONCE = 4
 # Connections that end badly are the point.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 

@@ -14,7 +14,7 @@ from . import mongodb_servers, redis_servers
 from .auditing import Outcome, assert_unharmed, audit
 from .serving import serving
 
-AT_ONCE = 3
+AT_ONCE = 4
 # Connections that end badly are the point.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 CASES = [("redis", name) for name in redis_servers.MISBEHAVIOURS] + [
