@@ -58,7 +58,9 @@ def _plain(stream: TextIO) -> Progress:
 
     def progress(name: str, outcome: Outcome | None) -> None:
         if outcome is not None:
-            print(f"{marks[outcome]} {_label(name)} {time.monotonic() - began:.1f} s", file=stream, flush=True)
+            # In one piece: probes end in threads of their own, and no line may begin within another.
+            stream.write(f"{marks[outcome]} {_label(name)} {time.monotonic() - began:.1f} s\n")
+            stream.flush()
 
     return progress
 
