@@ -24,7 +24,6 @@ WEIGHTS: Mapping[Severity, int] = {
     Severity.INFO: 0,
 }
 READY, NEEDS_WORK = Fraction(8), Fraction(6)
-_ALL, _HALF, _NOTHING = Fraction(1), Fraction(1, 2), Fraction(0)
 CRITICAL_CEILING, GRAVE_CEILING = Fraction(5), Fraction(79, 10)
 
 ASSESSED = {Status.PASS, Status.WARN, Status.FAIL}
@@ -52,11 +51,11 @@ class Item:
         """The credit between 0 and 1 that the status is worth."""
         match self.status:
             case Status.PASS:
-                return _ALL
+                return Fraction(1)
             case Status.WARN:
-                return _HALF if self.credit is None else self.credit
+                return Fraction(1, 2) if self.credit is None else self.credit
             case _:
-                return _NOTHING
+                return Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def _score(items: Sequence[Item]) -> tuple[Fraction | None, Fraction | None, Cei
     total = sum(item.weight for item in items if item.status in COUNTED)
     if total == 0:
         return None, None, None
-    earned = sum((item.weight * item.earned for item in items if item.status in ASSESSED), _NOTHING)
+    earned = sum((item.weight * item.earned for item in items if item.status in COUNTED), Fraction(0))
     raw = 10 * earned / total
     cap = ceiling(items)
     return raw, min(raw, cap.value) if cap else raw, cap if cap and cap.value < raw else None

@@ -60,15 +60,19 @@ def _command(
     code = _main()
     sys.stdout.flush()
     sys.stderr.flush()
-    return code, _most_megabytes()
+    return code, most_megabytes()
 
 
-def _most_megabytes() -> float:
+def most_megabytes(pid: int | str = "self") -> float:
+    """The greatest resident memory of a process so far; not a number where it has ended, or nobody tells.
+
+    What the kernel itself says of an ended process begins with the memory of its parent.
+    """
     try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return math.nan  # below no limit: only Linux tells, since what `resource` says begins with the parent's
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return math.nan  # which is below no limit
 
 
 class _AtOnce(SystemExit):

@@ -200,10 +200,10 @@ def known(url: str, tools: Sequence[str], rounds: int, seconds: float) -> None:
         for tool in tools:
             said[tool].append((LATENCY[tool](url, seconds), _took(url)))
     print(f"\n### Known distribution: 95 % 20 ms, 4 % 100 ms, 1 % 400 ms; {RATE} requests/s\n")
-    table("ms, and what it truly was", *(f"p{percent:g}" for percent in KNOWN))
+    names = [f"p{percent:g}" for percent in KNOWN]
+    table("ms, and what it truly was", *names)
     for tool in tools:
-        pairs = [[(measured.get(name), truth[name]) for measured, truth in said[tool]] for name in said[tool][0][1]]
-        row(tool, *(_against(*each) for each in pairs))
+        row(tool, *(_against(*((measured.get(name), true[name]) for measured, true in said[tool])) for name in names))
 
 
 def _took(url: str) -> Percentiles:

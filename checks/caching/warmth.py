@@ -40,7 +40,8 @@ def patterns(redis: RedisFacts) -> Finding:
     if not redis.warm_keys:
         return untested(NOT_SET)
     sample = redis.sample
-    missing = [each for each in sample.patterns if each.estimate < each.wanted and not _near(each, sample)]
+    short = [each for each in sample.patterns if each.estimate < each.wanted]
+    missing = [each for each in short if not each.matched or not _possible(each, sample)]
     unsure = [each for each in missing if _possible(each, sample)]
     more: dict[str, Any] = {
         "observed": ", ".join(f"{each.pattern} {_about(each, sample)}" for each in sample.patterns),
@@ -58,18 +59,15 @@ def patterns(redis: RedisFacts) -> Finding:
     return warn(f"too few keys of {names} ({len(missing)} of {len(sample.patterns)} patterns)", credit=share, **more)
 
 
-def _near(each: KeySample, sample: Sample) -> bool:
-    """Whether what is lacking is no more than the chance of a partial scan: two standard errors of a Poisson count."""
+def _possible(each: KeySample, sample: Sample) -> bool:
+    """Whether that many keys may well exist though a partial scan met fewer.
+
+    Up to two standard errors of a Poisson count above it; where none was met, by the rule of three.
+    """
     if sample.complete or not sample.scanned:
         return False
-    return each.wanted <= (each.matched + 2 * math.sqrt(each.matched)) * sample.keys / sample.scanned
-
-
-def _possible(each: KeySample, sample: Sample) -> bool:
-    """Whether that many keys may well exist though the scan met none: the rule of three."""
-    if sample.complete or each.matched or not sample.scanned:
-        return False
-    return each.wanted <= 3 * sample.keys / sample.scanned
+    most = each.matched + 2 * math.sqrt(each.matched) if each.matched else 3
+    return each.wanted <= most * sample.keys / sample.scanned
 
 
 def _about(each: KeySample, sample: Sample) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ..forked import Done, readiness  # noqa: TID252
+from ..forked import Done, most_megabytes, readiness  # noqa: TID252
 
 DEADLINE_SECONDS = 6
 LIMITS = {
@@ -86,10 +85,7 @@ def audit(
 
 
 def _started(argv: list[str], folder: Path, environment: dict[str, str], seconds: float) -> Done:
-    """A process that must end in time, and its greatest resident memory.
-
-    Read while it runs: the kernel's own account of an ended one begins with its parent's memory.
-    """
+    """A process that must end in time, and its greatest resident memory, read while it runs."""
     streams = out, err = folder / "stdout", folder / "stderr"
     with out.open("wb") as to_out, err.open("wb") as to_err:
         process = subprocess.Popen(
@@ -101,9 +97,7 @@ def _started(argv: list[str], folder: Path, environment: dict[str, str], seconds
                 process.kill()
                 process.wait()
                 raise AssertionError(f"still running after {seconds:g} s")
-            with contextlib.suppress(OSError, IndexError):  # it has just ended
-                status = Path(f"/proc/{process.pid}/status").read_text()
-                most = max(most, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+            most = max(most, most_megabytes(process.pid))  # the first where the other is no number
             time.sleep(0.02)
     return Done(process.returncode, *(stream.read_bytes().decode() for stream in streams), megabytes=most)
 
